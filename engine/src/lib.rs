@@ -1,1 +1,32 @@
-//! Hull.
+//! Containers, each inside a microVM of its own.
+//!
+//! ```text
+//!  Engine ──► one task per container ──► hull-vmm (process, control socket)
+//!    │             │                └──► hull-agent (vsock: requests, stdio)
+//!    │             └── state machine (pure), log pump, attached clients
+//!    ├── store (SQLite): what a container is and was
+//!    └── images: which layers it stands on
+//! ```
+//!
+//! This crate knows nothing of HTTP. Callers use [`Engine`]; what goes in and comes out is in
+//! [`api`]. When the process dies, VMs live on, and the next [`Engine::open`] finds them again.
+
+pub mod agent;
+pub mod api;
+mod engine;
+mod error;
+mod events;
+mod id;
+mod images;
+mod random;
+mod store;
+mod time;
+pub mod vm;
+
+pub use engine::{Engine, Info};
+pub use error::{EngineError, ErrorKind, RuntimeFailure};
+pub use events::{Event, EventStream};
+pub use hull_protocol::agent::TerminalSize;
+pub use id::{ContainerId, ContainerName, ExecId};
+pub use images::{ImageInspect, ImageSummary, Images, ImportOptions, Removal};
+pub use time::{NotATime, Timestamp};

@@ -1,0 +1,22 @@
+//! The data of the engine's public calls: what goes in, what comes out. No behaviour.
+
+mod attach;
+mod exec;
+mod filter;
+mod options;
+mod request;
+mod spec;
+mod view;
+
+pub use attach::{
+    AttachOptions, Attachment, DetachKeys, LogLine, LogOptions, LogStream, OutputFrame, Replay,
+    StdStream, Tail,
+};
+pub use exec::{ExecInspect, ExecSpec, ExecStart, ExecStarted};
+pub use filter::{Filters, ListOptions};
+pub use options::{Defaults, Options};
+pub use request::{
+    Created, Pruned, RemoveOptions, StopOptions, Top, WaitCondition, WaitOutcome, Waiting,
+};
+pub use spec::{Config, CreateSpec, HostConfig, LogConfig, RestartPolicy, Ulimit};
+pub use view::{ContainerInspect, ContainerState, ContainerSummary, Status};

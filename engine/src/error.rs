@@ -1,0 +1,210 @@
+//! What an engine call can fail with, in Docker's words where Docker has some.
+//!
+//! Callers decide by [`EngineError::kind`] and show the `Display` text: scripts grep it.
+
+use std::path::PathBuf;
+
+use crate::id::ContainerId;
+
+/// The class of a failure: an HTTP status or an exit code derives from it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ErrorKind {
+    /// The thing asked for does not exist.
+    NotFound,
+    /// The state of the thing forbids it.
+    Conflict,
+    /// The request itself is wrong.
+    InvalidParameter,
+    /// It already is as asked.
+    NotModified,
+    /// Docker has it, Hull does not yet.
+    NotImplemented,
+    /// This host cannot do it now: no KVM, no space, shutting down.
+    Unavailable,
+    /// Something failed that should not have.
+    System,
+}
+
+/// Why an engine call failed.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// No container by that name, id or prefix.
+    #[error("No such container: {0}")]
+    NoSuchContainer(String),
+    /// A prefix that several containers share.
+    #[error("multiple IDs found with provided prefix: {0}")]
+    AmbiguousPrefix(String),
+    /// No image by that reference.
+    #[error("No such image: {0}")]
+    NoSuchImage(String),
+    /// No exec by that id.
+    #[error("No such exec instance: {0}")]
+    NoSuchExec(String),
+    /// The name is another container's.
+    #[error(
+        "Conflict. The container name \"/{name}\" is already in use by container \"{by}\". You have to remove (or rename) that container to be able to reuse that name."
+    )]
+    NameInUse {
+        /// The name.
+        name: String,
+        /// Whose it is.
+        by: ContainerId,
+    },
+    /// Not a container name.
+    #[error("Invalid container name ({0}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed")]
+    InvalidName(String),
+    /// A field of the request that cannot be.
+    #[error("{0}")]
+    Invalid(String),
+    /// Neither the request nor the image says what to run.
+    #[error("no command specified")]
+    NoCommand,
+    /// The image is for another architecture.
+    #[error(
+        "image with reference {reference} was found but does not provide the specified platform ({wanted}), it is {found}"
+    )]
+    WrongPlatform {
+        /// The image.
+        reference: String,
+        /// What this host runs.
+        wanted: String,
+        /// What the image is for.
+        found: String,
+    },
+    /// Docker has it, Hull does not yet.
+    #[error("not yet supported by Hull: {0}")]
+    NotSupported(String),
+    /// It runs, or has stopped, already.
+    #[error("container {0} is already in the desired state")]
+    NotModified(ContainerId),
+    /// Needs a running container.
+    #[error("container {0} is not running")]
+    NotRunning(ContainerId),
+    /// Docker's wording when `kill` meets a stopped container.
+    #[error("cannot kill container: {who}: container {id} is not running")]
+    KillNotRunning {
+        /// As the caller named it.
+        who: String,
+        /// Which it is.
+        id: ContainerId,
+    },
+    /// Not while it is paused.
+    #[error("container {0} is paused, unpause the container before {1}")]
+    Paused(ContainerId, &'static str),
+    /// `pause` twice.
+    #[error("container {0} is already paused")]
+    AlreadyPaused(ContainerId),
+    /// `unpause` without `pause`.
+    #[error("container {0} is not paused")]
+    NotPaused(ContainerId),
+    /// `rm` without force.
+    #[error(
+        "cannot remove container \"{name}\": container is {state}: stop the container before removing or force remove"
+    )]
+    RemoveRunning {
+        /// The container's name.
+        name: String,
+        /// `running`, `paused` or `restarting`.
+        state: &'static str,
+    },
+    /// Another `rm` is at it.
+    #[error("removal of container {0} is already in progress")]
+    RemovalInProgress(ContainerId),
+    /// Nothing can be done with it any more but remove it.
+    #[error("container {0} is marked for removal and cannot be started")]
+    Dead(ContainerId),
+    /// An exec that cannot be started again.
+    #[error("exec {0} has already been started")]
+    ExecAlreadyStarted(String),
+    /// A resize before the exec runs or after it ended; clients try again.
+    #[error("cannot resize: exec {0} is not running")]
+    ExecNotRunning(String),
+    /// The program could not be started; the text is what an OCI runtime prints.
+    #[error(
+        "failed to create task for container: failed to create shim task: OCI runtime create failed: runc create failed: unable to start container process: {0}"
+    )]
+    StartFailed(RuntimeFailure),
+    /// The same of an exec.
+    #[error("OCI runtime exec failed: exec failed: unable to start container process: {0}")]
+    ExecFailed(RuntimeFailure),
+    /// The VM did not come up, or went down while it was needed.
+    #[error("{0}")]
+    Vm(#[from] crate::vm::VmError),
+    /// The conversation with the guest failed.
+    #[error("{0}")]
+    Agent(#[from] crate::agent::AgentFailure),
+    /// The state database failed.
+    #[error("state database: {0}")]
+    Store(#[from] crate::store::StoreError),
+    /// The container's log cannot be read or written.
+    #[error("log of container {id}: {source}")]
+    Log {
+        /// Whose log.
+        id: ContainerId,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A directory or file of the engine's own.
+    #[error("{path}: {source}", path = path.display())]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The image store failed.
+    #[error("{0}")]
+    Image(String, ErrorKind),
+    /// The engine is closing.
+    #[error("the engine is shutting down")]
+    Closing,
+}
+
+/// Why a process could not be started, with the exit code Docker records for it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct RuntimeFailure {
+    /// As an OCI runtime words it.
+    pub message: String,
+    /// 127: not found, 126: not executable, 128: anything else.
+    pub exit_code: u8,
+}
+
+impl EngineError {
+    /// The class of the failure.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::NoSuchContainer(_) | Self::NoSuchImage(_) | Self::NoSuchExec(_) => {
+                ErrorKind::NotFound
+            }
+            Self::NameInUse { .. }
+            | Self::NotRunning(_)
+            | Self::KillNotRunning { .. }
+            | Self::Paused(..)
+            | Self::AlreadyPaused(_)
+            | Self::NotPaused(_)
+            | Self::RemoveRunning { .. }
+            | Self::RemovalInProgress(_)
+            | Self::Dead(_)
+            | Self::ExecAlreadyStarted(_) => ErrorKind::Conflict,
+            Self::AmbiguousPrefix(_)
+            | Self::InvalidName(_)
+            | Self::Invalid(_)
+            | Self::NoCommand
+            | Self::WrongPlatform { .. }
+            | Self::ExecNotRunning(_) => ErrorKind::InvalidParameter,
+            Self::StartFailed(f) | Self::ExecFailed(f) => match f.exit_code {
+                126 | 127 => ErrorKind::InvalidParameter,
+                _ => ErrorKind::System,
+            },
+            Self::NotModified(_) => ErrorKind::NotModified,
+            Self::NotSupported(_) => ErrorKind::NotImplemented,
+            Self::Vm(e) => e.kind(),
+            Self::Image(_, kind) => *kind,
+            Self::Closing => ErrorKind::Unavailable,
+            Self::Agent(_) | Self::Store(_) | Self::Log { .. } | Self::File { .. } => {
+                ErrorKind::System
+            }
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! Moments, as Docker writes them.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// Nanoseconds since 1970, UTC. Shown as RFC 3339 with as many digits as it needs, as Go does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Timestamp(pub i64);
+
+impl Timestamp {
+    /// This moment.
+    pub fn now() -> Self {
+        Self(i64::try_from(jiff::Timestamp::now().as_nanosecond()).unwrap_or(i64::MAX))
+    }
+
+    /// Whole seconds.
+    pub fn seconds(self) -> i64 {
+        self.0.div_euclid(1_000_000_000)
+    }
+
+    /// Always nine digits after the point, as `docker logs --timestamps` prints it.
+    pub fn fixed(self) -> String {
+        format!("{:.9}", self.civil())
+    }
+
+    /// The guest's clock gives `u64`, and may lie.
+    pub(crate) fn from_guest(nanos: u64) -> Self {
+        Self(i64::try_from(nanos).unwrap_or(i64::MAX))
+    }
+
+    fn civil(self) -> jiff::Timestamp {
+        jiff::Timestamp::from_nanosecond(i128::from(self.0)).unwrap_or_default()
+    }
+}
+
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.civil().fmt(f)
+    }
+}
+
+/// Not an RFC 3339 time.
+#[derive(Debug, thiserror::Error)]
+#[error("not a time: {0}")]
+pub struct NotATime(String);
+
+impl FromStr for Timestamp {
+    type Err = NotATime;
+
+    fn from_str(s: &str) -> Result<Self, Self::Err> {
+        let parsed: jiff::Timestamp = s.parse().map_err(|_| NotATime(s.to_owned()))?;
+        i64::try_from(parsed.as_nanosecond())
+            .map(Self)
+            .map_err(|_| NotATime(s.to_owned()))
+    }
+}
+
+impl Serialize for Timestamp {
+    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        s.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Timestamp {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        String::deserialize(d)?
+            .parse()
+            .map_err(serde::de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shown_as_go_shows_it() {
+        assert_eq!(
+            Timestamp(1_500_000_000).to_string(),
+            "1970-01-01T00:00:01.5Z"
+        );
+        assert_eq!(Timestamp(1_000_000_000).to_string(), "1970-01-01T00:00:01Z");
+        assert_eq!(
+            Timestamp(1_500_000_000).fixed(),
+            "1970-01-01T00:00:01.500000000Z"
+        );
+    }
+
+    #[test]
+    fn reads_what_it_writes() {
+        let t = Timestamp(1_800_000_000_123_456_789);
+        assert_eq!(t.to_string().parse::<Timestamp>().unwrap(), t);
+        assert!("yesterday".parse::<Timestamp>().is_err());
+    }
+}
