@@ -1,0 +1,3 @@
+//! What depends on the processor: boot state, CPUID, interrupt tables.
+
+pub mod x86_64;

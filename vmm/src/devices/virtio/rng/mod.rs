@@ -1,0 +1,13 @@
+//! Entropy device (virtio 1.2, 5.4): one queue of buffers that the host fills.
+//!
+//! Trusted: nothing. A request is any chain; its writable part is filled, up to a limit for each
+//! request so that a guest cannot keep the worker in one call.
+
+mod backend;
+mod device;
+pub mod persist;
+mod request;
+mod worker;
+
+pub use backend::{Entropy, HostEntropy};
+pub use device::Rng;
