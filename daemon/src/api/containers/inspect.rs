@@ -1,0 +1,102 @@
+//! `GET /containers/{id}/json`
+
+use bollard_stubs::models::{
+    ContainerInspectResponse, ContainerState as StateModel, ContainerStateStatusEnum, DriverData,
+};
+use hull_engine::Timestamp;
+use hull_engine::api::{Config, ContainerInspect, ContainerState, HostConfig, Status};
+use serde::Serialize;
+
+use super::network;
+use crate::api::App;
+use crate::http::{ApiError, Reply, Request};
+
+/// Go's zero time, which stands for never.
+const NEVER: &str = "0001-01-01T00:00:00Z";
+
+pub(super) async fn inspect(app: App, request: Request) -> Result<Reply, ApiError> {
+    let container = app.engine.inspect(request.id()).await?;
+    let size = request.query.flag("size");
+    Reply::json(&View::new(&container, size))
+}
+
+/// Configurations are shown as the engine keeps them, which is by Docker's names already: what
+/// a client sent comes back, also what the models do not know.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct View<'a> {
+    #[serde(flatten)]
+    fields: ContainerInspectResponse,
+    #[serde(rename = "ExecIDs")]
+    exec_ids: Option<Vec<String>>,
+    config: &'a Config,
+    host_config: &'a HostConfig,
+}
+
+impl<'a> View<'a> {
+    fn new(c: &'a ContainerInspect, size: bool) -> Self {
+        let empty = || Some(String::new());
+        let execs: Vec<_> = c.exec_ids.iter().map(ToString::to_string).collect();
+        let mode = network::mode(&c.host_config.network_mode);
+        let fields = ContainerInspectResponse {
+            id: Some(c.id.to_string()),
+            created: Some(c.created.to_string()),
+            path: Some(c.path.clone()),
+            args: Some(c.args.clone()),
+            state: Some(state(&c.state)),
+            image: Some(c.image.clone()),
+            resolv_conf_path: empty(),
+            hostname_path: empty(),
+            hosts_path: empty(),
+            log_path: Some(c.log_path.display().to_string()),
+            name: Some(format!("/{}", c.name)),
+            restart_count: Some(i64::from(c.restart_count)),
+            driver: Some("hull".to_owned()),
+            platform: Some(c.platform.to_owned()),
+            mount_label: empty(),
+            process_label: empty(),
+            app_armor_profile: empty(),
+            graph_driver: Some(DriverData {
+                name: "hull".to_owned(),
+                ..DriverData::default()
+            }),
+            size_rw: size.then(|| i64::try_from(c.scratch_bytes).ok()).flatten(),
+            mounts: Some(Vec::new()),
+            network_settings: Some(network::settings(mode)),
+            ..ContainerInspectResponse::default()
+        };
+        let exec_ids = (!execs.is_empty()).then_some(execs);
+        Self {
+            fields,
+            exec_ids,
+            config: &c.config,
+            host_config: &c.host_config,
+        }
+    }
+}
+
+fn state(state: &ContainerState) -> StateModel {
+    let moment = |t: Option<Timestamp>| Some(t.map_or(NEVER.to_owned(), |t| t.to_string()));
+    StateModel {
+        status: Some(match state.status {
+            Status::Created => ContainerStateStatusEnum::CREATED,
+            Status::Running => ContainerStateStatusEnum::RUNNING,
+            Status::Paused => ContainerStateStatusEnum::PAUSED,
+            Status::Restarting => ContainerStateStatusEnum::RESTARTING,
+            Status::Removing => ContainerStateStatusEnum::REMOVING,
+            Status::Exited => ContainerStateStatusEnum::EXITED,
+            Status::Dead => ContainerStateStatusEnum::DEAD,
+        }),
+        running: Some(state.is_running()),
+        paused: Some(state.status == Status::Paused),
+        restarting: Some(state.status == Status::Restarting),
+        oom_killed: Some(state.oom_killed),
+        dead: Some(state.status == Status::Dead),
+        pid: Some(i64::from(state.pid)),
+        exit_code: Some(i64::from(state.exit_code)),
+        error: Some(state.error.clone()),
+        started_at: moment(state.started_at),
+        finished_at: moment(state.finished_at),
+        health: None,
+    }
+}

@@ -1,0 +1,66 @@
+//! `GET /containers/json`
+
+use bollard_stubs::models::{
+    ContainerSummary as Row, ContainerSummaryHostConfig, ContainerSummaryNetworkSettings,
+    ContainerSummaryStateEnum as State,
+};
+use hull_engine::api::{ContainerSummary, ListOptions, Status};
+
+use super::network;
+use crate::api::{App, engine_filters};
+use crate::http::{ApiError, Reply, Request};
+
+pub(super) async fn list(app: App, request: Request) -> Result<Reply, ApiError> {
+    let limit: Option<i64> = request.query.number("limit")?;
+    let options = ListOptions {
+        all: request.query.flag("all"),
+        // Zero and below mean no limit.
+        limit: limit
+            .and_then(|n| usize::try_from(n).ok())
+            .filter(|n| *n > 0),
+        size: request.query.flag("size"),
+        filters: engine_filters(&request)?,
+    };
+    let containers = app.engine.list(options).await?;
+    Reply::json(&containers.into_iter().map(summary).collect::<Vec<_>>())
+}
+
+pub(in crate::api) fn summary(container: ContainerSummary) -> Row {
+    let mode = network::mode(&container.network_mode).to_owned();
+    Row {
+        id: Some(container.id.to_string()),
+        names: Some(vec![format!("/{}", container.name)]),
+        image: Some(container.image),
+        image_id: Some(container.image_id),
+        command: Some(container.command),
+        created: Some(container.created.seconds()),
+        ports: Some(Vec::new()),
+        size_rw: container
+            .size_rw
+            .and_then(|bytes| i64::try_from(bytes).ok()),
+        labels: Some(container.labels.into_iter().collect()),
+        state: Some(state(container.state.status)),
+        status: Some(container.status),
+        network_settings: Some(ContainerSummaryNetworkSettings {
+            networks: Some(network::endpoints(&mode)),
+        }),
+        host_config: Some(ContainerSummaryHostConfig {
+            network_mode: Some(mode),
+            ..ContainerSummaryHostConfig::default()
+        }),
+        mounts: Some(Vec::new()),
+        ..Row::default()
+    }
+}
+
+fn state(status: Status) -> State {
+    match status {
+        Status::Created => State::CREATED,
+        Status::Running => State::RUNNING,
+        Status::Paused => State::PAUSED,
+        Status::Restarting => State::RESTARTING,
+        Status::Removing => State::REMOVING,
+        Status::Exited => State::EXITED,
+        Status::Dead => State::DEAD,
+    }
+}

@@ -1,0 +1,40 @@
+//! Containers.
+
+mod attach;
+mod create;
+mod inspect;
+mod lifecycle;
+mod list;
+mod logs;
+mod network;
+mod process;
+mod remove;
+mod wait;
+
+use hyper::Method;
+
+pub(super) use self::list::summary;
+pub(super) use self::process::terminal_size;
+use super::App;
+use crate::http::route::Router;
+
+pub(super) fn routes(router: &mut Router<App>) {
+    let (get, post, delete) = (Method::GET, Method::POST, Method::DELETE);
+    router.add(post.clone(), "/containers/create", create::create);
+    router.add(post.clone(), "/containers/prune", remove::prune);
+    router.add(get.clone(), "/containers/json", list::list);
+    router.add(get.clone(), "/containers/{id}/json", inspect::inspect);
+    router.add(get.clone(), "/containers/{id}/logs", logs::logs);
+    router.add(get, "/containers/{id}/top", process::top);
+    router.add(post.clone(), "/containers/{id}/attach", attach::attach);
+    router.add(post.clone(), "/containers/{id}/wait", wait::wait);
+    router.add(post.clone(), "/containers/{id}/start", lifecycle::start);
+    router.add(post.clone(), "/containers/{id}/stop", lifecycle::stop);
+    router.add(post.clone(), "/containers/{id}/restart", lifecycle::restart);
+    router.add(post.clone(), "/containers/{id}/kill", lifecycle::kill);
+    router.add(post.clone(), "/containers/{id}/pause", lifecycle::pause);
+    router.add(post.clone(), "/containers/{id}/unpause", lifecycle::unpause);
+    router.add(post.clone(), "/containers/{id}/rename", lifecycle::rename);
+    router.add(post, "/containers/{id}/resize", process::resize);
+    router.add(delete, "/containers/{id}", remove::remove);
+}

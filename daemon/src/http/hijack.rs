@@ -1,0 +1,113 @@
+//! Connections that stop being HTTP: attach and exec take the socket over, both ways.
+//!
+//! A client that sends `Upgrade` gets `101 UPGRADED`, one that does not gets `200 OK` with
+//! neither length nor chunks; after that head both get the same raw bytes. Each direction ends by
+//! itself: a client that shuts its writing side down, which many do at once, still gets all
+//! output. That is why this does not use hyper's upgrades, which know 101 only: the server takes
+//! the socket back from hyper, with what hyper had read too much of.
+
+use std::fmt::Write as _;
+use std::future::Future;
+use std::pin::Pin;
+
+use bytes::Bytes;
+use hyper::HeaderMap;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio_util::sync::CancellationToken;
+
+/// What goes in the hijacked connection's head.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Head {
+    /// 101 and `Upgrade`, or 200.
+    pub(crate) upgrade: bool,
+    pub(crate) media_type: &'static str,
+}
+
+/// The reply of a handler that wants the connection.
+pub(crate) struct Hijack {
+    pub(crate) head: Head,
+    pub(crate) session: Session,
+}
+
+/// What happens on the connection once it is raw.
+pub(crate) type Session =
+    Box<dyn FnOnce(RawConnection) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send>;
+
+/// A connection after its head.
+pub(crate) struct RawConnection {
+    pub(crate) reader: Box<dyn AsyncRead + Send + Unpin>,
+    /// Dropping or shutting it down ends the client's reading side.
+    pub(crate) writer: Box<dyn AsyncWrite + Send + Unpin>,
+    /// Cancelled when the client is gone altogether, or the server ends.
+    pub(crate) gone: CancellationToken,
+}
+
+impl Hijack {
+    pub(crate) fn new<S, F>(head: Head, session: S) -> Self
+    where
+        S: FnOnce(RawConnection) -> F + Send + 'static,
+        F: Future<Output = ()> + Send + 'static,
+    {
+        Self {
+            head,
+            session: Box::new(move |connection| Box::pin(session(connection))),
+        }
+    }
+
+    /// Writes the head and runs the session.
+    pub(crate) async fn run(self, headers: &HeaderMap, mut connection: RawConnection) {
+        let head = self.head.bytes(headers);
+        match connection.writer.write_all(&head).await {
+            Ok(()) => (self.session)(connection).await,
+            Err(error) => tracing::debug!(%error, "the client left before its stream began"),
+        }
+    }
+}
+
+impl Head {
+    fn bytes(self, headers: &HeaderMap) -> Bytes {
+        let status = if self.upgrade {
+            "101 UPGRADED"
+        } else {
+            "200 OK"
+        };
+        let mut head = format!("HTTP/1.1 {status}\r\nContent-Type: {}\r\n", self.media_type);
+        if self.upgrade {
+            head.push_str("Connection: Upgrade\r\nUpgrade: tcp\r\n");
+        }
+        for (name, value) in headers {
+            // Both are ours and printable; writing to a string cannot fail.
+            let _ = write!(head, "{name}: {}\r\n", value.to_str().unwrap_or_default());
+        }
+        head.push_str("\r\n");
+        head.into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use hyper::header::{HeaderValue, SERVER};
+
+    use super::*;
+
+    #[test]
+    fn heads_are_dockers() {
+        let mut headers = HeaderMap::new();
+        headers.insert(SERVER, HeaderValue::from_static("x"));
+        let head = |upgrade| {
+            Head {
+                upgrade,
+                media_type: "a/b",
+            }
+            .bytes(&headers)
+        };
+        assert_eq!(
+            head(true),
+            "HTTP/1.1 101 UPGRADED\r\nContent-Type: a/b\r\nConnection: Upgrade\r\nUpgrade: tcp\r\nserver: x\r\n\r\n"
+        );
+        assert_eq!(
+            head(false),
+            "HTTP/1.1 200 OK\r\nContent-Type: a/b\r\nserver: x\r\n\r\n"
+        );
+    }
+}

@@ -1,0 +1,73 @@
+//! The command line of `hulld`.
+
+use std::path::PathBuf;
+
+use clap::Parser;
+
+use crate::listen::Host;
+
+/// Runs containers as microVMs and answers the Docker Engine API.
+#[derive(Clone, Debug, Parser)]
+#[command(name = "hulld", version, about)]
+pub struct Options {
+    /// Where images and containers are kept
+    #[arg(
+        long,
+        value_name = "DIR",
+        env = "HULL_DATA_ROOT",
+        default_value = "/var/lib/hull"
+    )]
+    pub data_root: PathBuf,
+
+    /// Where sockets and locks are kept
+    #[arg(
+        long,
+        value_name = "DIR",
+        env = "HULL_RUN_DIR",
+        default_value = "/run/hull"
+    )]
+    pub run_dir: PathBuf,
+
+    /// Address to listen on; may be repeated [default: unix://RUN_DIR/hull.sock]
+    #[arg(short = 'H', long = "host", value_name = "unix://PATH")]
+    pub hosts: Vec<Host>,
+
+    /// Where hull-vmm is [default: where hulld is]
+    #[arg(long, value_name = "DIR", env = "HULL_BIN")]
+    pub bin_dir: Option<PathBuf>,
+
+    /// Where the guest's kernel and initramfs are [default: ../lib from hulld]
+    #[arg(long, value_name = "DIR", env = "HULL_LIB")]
+    pub lib_dir: Option<PathBuf>,
+
+    /// What to log: error, warn, info, debug, trace, or a tracing filter
+    #[arg(
+        short = 'l',
+        long,
+        value_name = "LEVEL",
+        env = "HULL_LOG",
+        default_value = "info"
+    )]
+    pub log_level: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hosts_may_be_repeated() {
+        let parse = |args: &[&str]| {
+            Options::try_parse_from([&["hulld"], args].concat()).map(|o| o.hosts.len())
+        };
+        assert_eq!(
+            parse(&["-H", "unix:///a", "--host", "unix:///b"]).unwrap(),
+            2
+        );
+        let error = parse(&["-H", "tcp://:2375"]).unwrap_err().to_string();
+        assert!(
+            error.contains("tcp:// needs TLS, which is not supported yet"),
+            "{error}"
+        );
+    }
+}

@@ -1,0 +1,111 @@
+//! `hulld` from start to end: lock, engine, sockets, signals.
+
+use std::io::Write;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use hull_engine::Engine;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use crate::api::{self, App};
+use crate::listen::Host;
+use crate::lock::RunLock;
+use crate::server::Server;
+use crate::{Options, notify};
+
+/// Serves until SIGTERM or SIGINT. VMs live on.
+///
+/// # Errors
+/// Something that the daemon needs cannot be had; nothing is left running.
+pub async fn run(options: Options) -> anyhow::Result<()> {
+    // Registered first: a signal that comes during the start is acted on after it.
+    let mut terminate = signal(SignalKind::terminate()).context("handle SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("handle SIGINT")?;
+    let _ignored = signal(SignalKind::hangup()).context("handle SIGHUP")?;
+
+    prepare(&options.run_dir)?;
+    let _lock = RunLock::acquire(&options.run_dir)?;
+    let hosts = match options.hosts.is_empty() {
+        true => vec![default_host(&options.run_dir)?],
+        false => options.hosts.clone(),
+    };
+    // Before the engine opens: a second daemon must not get as far as adopting VMs.
+    let listeners = hosts
+        .iter()
+        .map(Host::listen)
+        .collect::<Result<Vec<_>, _>>()?;
+    let engine = Engine::open(engine_options(&options)?)
+        .await
+        .context("open the engine")?;
+
+    let stop = CancellationToken::new();
+    let server = Server::new(App::new(engine.clone()), api::routes());
+    let serving = tokio::spawn(server.serve(listeners, stop.clone()));
+    ready(&hosts);
+
+    let why = tokio::select! {
+        _ = terminate.recv() => "SIGTERM",
+        _ = interrupt.recv() => "SIGINT",
+    };
+    tracing::info!(signal = why, "stopping; running containers go on");
+    announce("STOPPING=1");
+    stop.cancel();
+    serving.await.context("the server failed")?;
+    engine.close().await;
+    Ok(())
+}
+
+/// Others may pass through to the socket, and see nothing else.
+fn prepare(run_dir: &Path) -> anyhow::Result<()> {
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o711)
+        .create(run_dir)
+        .with_context(|| format!("create {}", run_dir.display()))
+}
+
+fn default_host(run_dir: &Path) -> anyhow::Result<Host> {
+    let run_dir = std::path::absolute(run_dir).context("find the run directory")?;
+    Ok(format!("unix://{}", run_dir.join("hull.sock").display()).parse()?)
+}
+
+fn engine_options(options: &Options) -> anyhow::Result<hull_engine::api::Options> {
+    let own_dir = || -> anyhow::Result<PathBuf> {
+        let program = std::env::current_exe().context("find hulld itself")?;
+        Ok(program
+            .parent()
+            .context("find hulld's directory")?
+            .to_owned())
+    };
+    let bin = options.bin_dir.clone().map_or_else(own_dir, Ok)?;
+    let lib = match &options.lib_dir {
+        Some(lib) => lib.clone(),
+        None => own_dir()?.join("../lib"),
+    };
+    let data_root = std::path::absolute(&options.data_root).context("find the data root")?;
+    let run_dir = std::path::absolute(&options.run_dir).context("find the run directory")?;
+    Ok(hull_engine::api::Options::new(
+        data_root, run_dir, &bin, &lib,
+    ))
+}
+
+/// One line for whoever started this and waits, and a word to the service manager.
+fn ready(hosts: &[Host]) {
+    for host in hosts {
+        tracing::info!(%host, "listening");
+    }
+    let addresses: Vec<_> = hosts.iter().map(Host::to_string).collect();
+    // Whoever closed our output does not want to know.
+    let _ = writeln!(std::io::stdout(), "hulld ready: {}", addresses.join(" "));
+    announce("READY=1");
+}
+
+fn announce(state: &str) {
+    if let Some(socket) = std::env::var_os("NOTIFY_SOCKET")
+        && let Err(error) = notify::send(&socket, state)
+    {
+        tracing::warn!(%error, state, "tell the service manager");
+    }
+}

@@ -1,0 +1,216 @@
+//! Connections: hyper around the route table, and what it takes to get a connection back from
+//! hyper when a handler wants it raw.
+//!
+//! A connection's `gone` token is cancelled when its client has left or the server ends; streams
+//! break off then. A handler that is at work is left to finish: a `stop` whose client lost
+//! patience still stops.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::body::Incoming;
+use hyper::header::{HeaderMap, HeaderName, HeaderValue, SERVER};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Request as HttpRequest, Response};
+use hyper_util::rt::TokioIo;
+use tokio::io::AsyncReadExt;
+use tokio::net::UnixStream;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::http::body::Body;
+use crate::http::hijack::{Hijack, RawConnection};
+use crate::http::query::Query;
+use crate::http::route::{Matched, Router};
+use crate::http::version::ApiVersion;
+use crate::http::{ApiError, Reply, Request};
+use crate::listen::Listener;
+use crate::peer;
+
+/// How long handlers at work may take when the server ends.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// Serves one route table on any number of sockets.
+pub(crate) struct Server<App> {
+    router: Arc<Router<App>>,
+    app: App,
+}
+
+impl<App: Clone + Send + Sync + 'static> Server<App> {
+    pub(crate) fn new(app: App, router: Router<App>) -> Self {
+        Self {
+            router: Arc::new(router),
+            app,
+        }
+    }
+
+    /// Accepts until `stop` is cancelled, then lets handlers finish and cuts streams off.
+    pub(crate) async fn serve(self, listeners: Vec<Listener>, stop: CancellationToken) {
+        let tasks = TaskTracker::new();
+        let server = Arc::new(self);
+        for listener in listeners {
+            let accepting = accept(server.clone(), listener, tasks.clone(), stop.clone());
+            tasks.spawn(accepting);
+        }
+        stop.cancelled().await;
+        tasks.close();
+        if tokio::time::timeout(GRACE, tasks.wait()).await.is_err() {
+            tracing::warn!(connections = tasks.len(), "requests were still at work");
+        }
+    }
+
+    async fn connection(&self, socket: UnixStream, stop: CancellationToken) {
+        let Ok(watched) = rustix::io::dup(&socket) else {
+            return;
+        };
+        let gone = stop.child_token();
+        let (taken, mut hijacks) = mpsc::channel(1);
+        let service = service_fn(|request| self.answer(request, gone.clone(), taken.clone()));
+        let mut connection = http1::Builder::new()
+            .half_close(true)
+            .header_read_timeout(None)
+            .serve_connection(TokioIo::new(socket), service);
+
+        let watch = async {
+            let end = peer::hung_up(watched).await;
+            gone.cancel();
+            end
+        };
+        tokio::pin!(watch);
+        let (mut watching, mut stopping) = (true, false);
+        let hijack = loop {
+            tokio::select! {
+                biased;
+                end = std::future::poll_fn(|cx| connection.poll_without_shutdown(cx)) => {
+                    if let Err(error) = end {
+                        tracing::debug!(%error, "a connection broke");
+                    }
+                    return;
+                }
+                Some(hijack) = hijacks.recv() => break hijack,
+                _ = &mut watch, if watching => watching = false,
+                () = stop.cancelled(), if !stopping => {
+                    stopping = true;
+                    std::pin::Pin::new(&mut connection).graceful_shutdown();
+                }
+            }
+        };
+        let parts = connection.into_parts();
+        let (reader, writer) = parts.io.into_inner().into_split();
+        let raw = RawConnection {
+            reader: Box::new(std::io::Cursor::new(parts.read_buf).chain(reader)),
+            writer: Box::new(writer),
+            gone: gone.clone(),
+        };
+        let headers = shared_headers();
+        let session = hijack.run(&headers, raw);
+        tokio::pin!(session);
+        loop {
+            tokio::select! {
+                () = &mut session => return,
+                _ = &mut watch, if watching => watching = false,
+            }
+        }
+    }
+
+    /// Answers one request; never returns where the answer takes the connection.
+    fn answer(
+        &self,
+        request: HttpRequest<Incoming>,
+        gone: CancellationToken,
+        taken: mpsc::Sender<Hijack>,
+    ) -> std::pin::Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>> {
+        let (router, app) = (self.router.clone(), self.app.clone());
+        Box::pin(async move {
+            let (parts, body) = request.into_parts();
+            tracing::debug!(method = %parts.method, path = parts.uri.path(), "request");
+            let Some(route) = router.find(&parts.method, parts.uri.path()) else {
+                return Ok(ApiError::page_not_found().into());
+            };
+            let query = Query::parse(parts.uri.query());
+            let mut response = match dispatch(route, app, query, parts.headers, body, gone).await {
+                Ok(Reply::Http(response)) => response,
+                Ok(Reply::Hijack(hijack)) => {
+                    // The connection's task takes it up, and this future with it.
+                    let _ = taken.send(hijack).await;
+                    return std::future::pending().await;
+                }
+                Err(error) => {
+                    let (status, message) = (error.status.as_u16(), error.message.as_str());
+                    tracing::debug!(status, message, path = parts.uri.path(), "refused");
+                    error.into()
+                }
+            };
+            for (name, value) in &shared_headers() {
+                response.headers_mut().insert(name, value.clone());
+            }
+            Ok(response)
+        })
+    }
+}
+
+async fn dispatch<App>(
+    route: Matched<'_, App>,
+    app: App,
+    query: Query,
+    headers: HeaderMap,
+    body: Incoming,
+    gone: CancellationToken,
+) -> Result<Reply, ApiError> {
+    let version = route.version.unwrap_or(ApiVersion::MAX).check()?;
+    let request = Request {
+        params: route.params,
+        query,
+        headers,
+        body,
+        version,
+        gone,
+    };
+    (route.handler)(app, request).await
+}
+
+async fn accept<App: Clone + Send + Sync + 'static>(
+    server: Arc<Server<App>>,
+    listener: Listener,
+    tasks: TaskTracker,
+    stop: CancellationToken,
+) {
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.socket.accept() => accepted,
+            () = stop.cancelled() => return,
+        };
+        match accepted {
+            Ok((socket, _)) => {
+                let (server, stop) = (server.clone(), stop.clone());
+                tasks.spawn(async move { server.connection(socket, stop).await });
+            }
+            Err(error) => {
+                // Out of descriptors, most likely: give connections a moment to end.
+                tracing::warn!(%error, "accept");
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        }
+    }
+}
+
+/// On every answer of a known route, errors too.
+fn shared_headers() -> HeaderMap {
+    let server = concat!("Hull/", env!("CARGO_PKG_VERSION"), " (linux)");
+    [
+        (HeaderName::from_static("api-version"), "1.51"),
+        (HeaderName::from_static("docker-experimental"), "false"),
+        (HeaderName::from_static("ostype"), "linux"),
+        (SERVER, server),
+    ]
+    .into_iter()
+    .map(|(name, value)| (name, HeaderValue::from_static(value)))
+    .collect()
+}
+
+#[cfg(test)]
+mod tests;
