@@ -69,8 +69,13 @@ fn filter(role: Role) -> Result<BpfProgram, seccompiler::BackendError> {
         Ok(vec![SeccompRule::new(vec![condition])?])
     };
     rules.insert(libc::SYS_prctl, only(0, PR_SET_VMA)?);
-    if role == Role::Vcpu {
-        rules.insert(libc::SYS_ioctl, only(1, KVM_RUN)?);
+    let request = match role {
+        Role::Vcpu => Some(KVM_RUN),
+        Role::Main | Role::Vsock => Some(libc::FIONBIO),
+        Role::Fs | Role::Blk | Role::Rng => None,
+    };
+    if let Some(request) = request {
+        rules.insert(libc::SYS_ioctl, only(1, request)?);
     }
     SeccompFilter::new(
         rules,
