@@ -6,7 +6,23 @@ use std::io::Write as _;
 use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 
 use hull_layer::{BuildError, Builder, DeviceKind, Layer, Limits, Meta, OpenError, Timestamp};
-use listing::{build, build_within, contents, lines};
+use listing::{contents, lines, open};
+
+/// Builds a layer with `fill` and opens it.
+fn build(fill: impl FnOnce(&mut Builder) -> Result<(), BuildError>) -> Result<Layer, BuildError> {
+    build_within(Limits::default(), fill)
+}
+
+fn build_within(
+    limits: Limits,
+    fill: impl FnOnce(&mut Builder) -> Result<(), BuildError>,
+) -> Result<Layer, BuildError> {
+    let file = tempfile::tempfile().unwrap();
+    let mut builder = Builder::new(file.try_clone().unwrap(), limits)?;
+    fill(&mut builder)?;
+    builder.finish()?;
+    Ok(open(file))
+}
 
 fn mode(mode: u32) -> Meta {
     Meta {

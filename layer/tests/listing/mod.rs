@@ -2,25 +2,7 @@
 
 use std::fs::File;
 
-use hull_layer::{BuildError, Builder, FileKind, Ino, Layer, Limits};
-
-/// Builds a layer with `fill` and opens it.
-pub(crate) fn build(
-    fill: impl FnOnce(&mut Builder) -> Result<(), BuildError>,
-) -> Result<Layer, BuildError> {
-    build_within(Limits::default(), fill)
-}
-
-pub(crate) fn build_within(
-    limits: Limits,
-    fill: impl FnOnce(&mut Builder) -> Result<(), BuildError>,
-) -> Result<Layer, BuildError> {
-    let file = tempfile::tempfile().expect("temporary file");
-    let mut builder = Builder::new(file.try_clone().expect("second descriptor"), limits)?;
-    fill(&mut builder)?;
-    builder.finish()?;
-    Ok(open(file))
-}
+use hull_layer::{FileKind, Ino, Layer};
 
 pub(crate) fn open(file: File) -> Layer {
     let layer = Layer::open(file).expect("finished layer opens");
