@@ -170,7 +170,7 @@ impl Machine {
         let Board {
             buses, transports, ..
         } = board;
-        let vcpus = Vcpus::start(fds, Arc::new(buses), &ending)?;
+        let vcpus = Vcpus::start(fds, &Arc::new(buses), &ending)?;
         let machine = Self {
             id: config.id.clone(),
             memory_mib: config.memory_mib,
@@ -393,7 +393,7 @@ impl<'v> Board<'v> {
         );
         for (queue, kick) in transport.kicks().iter().enumerate() {
             self.vm
-                .register_ioevent(&**kick, &notify, queue as u32)
+                .register_ioevent(kick, &notify, queue as u32)
                 .map_err(kvm("KVM_IOEVENTFD"))?;
         }
         let transport = Arc::new(Mutex::new(transport));

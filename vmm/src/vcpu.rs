@@ -85,7 +85,7 @@ impl Vcpus {
     ///
     /// # Errors
     /// No thread can be had.
-    pub fn start(fds: Vec<VcpuFd>, buses: Arc<Buses>, ending: &Arc<Ending>) -> io::Result<Self> {
+    pub fn start(fds: Vec<VcpuFd>, buses: &Arc<Buses>, ending: &Arc<Ending>) -> io::Result<Self> {
         register_signal_handler(kick_signal(), on_kick).map_err(io::Error::from)?;
         let shared = Arc::new(Shared {
             hold: AtomicBool::new(true),
@@ -98,7 +98,7 @@ impl Vcpus {
         });
         let mut threads = Vec::with_capacity(fds.len());
         for (index, fd) in fds.into_iter().enumerate() {
-            let (shared, buses) = (Arc::clone(&shared), Arc::clone(&buses));
+            let (shared, buses) = (Arc::clone(&shared), Arc::clone(buses));
             let ending = Arc::clone(ending);
             let thread = thread::Builder::new()
                 .name(format!("vcpu{index}"))

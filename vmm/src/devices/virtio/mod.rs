@@ -12,6 +12,8 @@
 
 pub mod blk;
 pub mod chain;
+#[cfg(test)]
+pub(crate) mod driver_double;
 pub mod fs;
 pub mod interrupt;
 pub mod metrics;

@@ -1,1 +1,243 @@
-//! Tests.
+//! Negotiation, queue registers, reset, and a round trip of the whole state.
+
+use super::*;
+use crate::devices::virtio::driver_double::{Buffer, DriverQueue, ram};
+use crate::devices::virtio::rng::{HostEntropy, Rng};
+
+fn transport(memory: &Arc<GuestRam>) -> Transport {
+    Transport::new(Box::new(Rng::new(HostEntropy).unwrap()), Arc::clone(memory)).unwrap()
+}
+
+fn read(t: &mut Transport, register: u32) -> u32 {
+    let mut data = [0; 4];
+    t.read(register.into(), &mut data);
+    u32::from_le_bytes(data)
+}
+
+fn write(t: &mut Transport, register: u32, value: u32) {
+    t.write(register.into(), &value.to_le_bytes());
+}
+
+fn negotiate(t: &mut Transport) {
+    write(t, regs::VIRTIO_MMIO_STATUS, ACKNOWLEDGE);
+    write(t, regs::VIRTIO_MMIO_STATUS, ACKNOWLEDGE | DRIVER);
+    for (select, value) in [(0, 0), (1, 1)] {
+        write(t, regs::VIRTIO_MMIO_DRIVER_FEATURES_SEL, select);
+        write(t, regs::VIRTIO_MMIO_DRIVER_FEATURES, value);
+    }
+    write(
+        t,
+        regs::VIRTIO_MMIO_STATUS,
+        ACKNOWLEDGE | DRIVER | FEATURES_OK,
+    );
+}
+
+fn configure(t: &mut Transport, queue: &DriverQueue) {
+    let (desc, avail, used) = queue.parts();
+    write(t, regs::VIRTIO_MMIO_QUEUE_SEL, 0);
+    write(t, regs::VIRTIO_MMIO_QUEUE_NUM, 64);
+    write(t, regs::VIRTIO_MMIO_QUEUE_DESC_LOW, desc.0 as u32);
+    write(t, regs::VIRTIO_MMIO_QUEUE_AVAIL_LOW, avail.0 as u32);
+    write(t, regs::VIRTIO_MMIO_QUEUE_USED_LOW, used.0 as u32);
+    write(t, regs::VIRTIO_MMIO_QUEUE_READY, 1);
+}
+
+fn start(t: &mut Transport, queue: &DriverQueue) {
+    negotiate(t);
+    configure(t, queue);
+    write(
+        t,
+        regs::VIRTIO_MMIO_STATUS,
+        ACKNOWLEDGE | DRIVER | FEATURES_OK | DRIVER_OK,
+    );
+}
+
+/// Waits for the device's interrupt as KVM would.
+fn wait_interrupt(t: &Transport) {
+    let mut poll = libc::pollfd {
+        fd: std::os::fd::AsRawFd::as_raw_fd(t.irq().irqfd()),
+        events: libc::POLLIN,
+        revents: 0,
+    };
+    // SAFETY: one live pollfd.
+    assert_eq!(unsafe { libc::poll(&raw mut poll, 1, 20_000) }, 1);
+    t.irq().irqfd().read().unwrap();
+}
+
+#[test]
+fn a_device_can_be_discovered() {
+    let mut t = transport(&ram());
+    assert_eq!(read(&mut t, regs::VIRTIO_MMIO_MAGIC_VALUE), MAGIC);
+    assert_eq!(read(&mut t, regs::VIRTIO_MMIO_VERSION), 2);
+    assert_eq!(read(&mut t, regs::VIRTIO_MMIO_DEVICE_ID), 4);
+    assert_eq!(read(&mut t, regs::VIRTIO_MMIO_QUEUE_NUM_MAX), 64);
+    assert_eq!(read(&mut t, regs::VIRTIO_MMIO_SHM_LEN_LOW), u32::MAX);
+    write(&mut t, regs::VIRTIO_MMIO_QUEUE_SEL, 1);
+    assert_eq!(
+        read(&mut t, regs::VIRTIO_MMIO_QUEUE_NUM_MAX),
+        0,
+        "no such queue"
+    );
+    write(&mut t, regs::VIRTIO_MMIO_DEVICE_FEATURES_SEL, 1);
+    assert_eq!(
+        read(&mut t, regs::VIRTIO_MMIO_DEVICE_FEATURES),
+        1,
+        "VERSION_1"
+    );
+    write(&mut t, regs::VIRTIO_MMIO_DEVICE_FEATURES_SEL, 7);
+    assert_eq!(read(&mut t, regs::VIRTIO_MMIO_DEVICE_FEATURES), 0);
+}
+
+#[test]
+fn odd_accesses_change_nothing() {
+    let mut t = transport(&ram());
+    for (offset, length) in [(0, 1), (0, 8), (2, 4), (0x70, 2)] {
+        let mut data = vec![0xff; length];
+        t.read(offset, &mut data);
+        assert!(data.iter().all(|&b| b == 0));
+        t.write(offset, &vec![0xff; length]);
+    }
+    assert_eq!(read(&mut t, regs::VIRTIO_MMIO_STATUS), 0);
+    let mut beyond = [1; 4];
+    t.read(0x100, &mut beyond);
+    assert_eq!(beyond, [0; 4], "no configuration space");
+}
+
+#[test]
+fn status_goes_up_one_step_at_a_time() {
+    let mut t = transport(&ram());
+    write(&mut t, regs::VIRTIO_MMIO_STATUS, DRIVER);
+    assert_eq!(
+        read(&mut t, regs::VIRTIO_MMIO_STATUS),
+        0,
+        "not before ACKNOWLEDGE"
+    );
+    write(&mut t, regs::VIRTIO_MMIO_STATUS, ACKNOWLEDGE | DRIVER);
+    write(&mut t, regs::VIRTIO_MMIO_STATUS, DRIVER | FEATURES_OK);
+    assert_eq!(
+        read(&mut t, regs::VIRTIO_MMIO_STATUS),
+        ACKNOWLEDGE | DRIVER,
+        "a bit was dropped"
+    );
+}
+
+#[test]
+fn features_that_were_not_offered_are_refused() {
+    for (low, high) in [(1 << 3, 1), (0, 0), (0, 3)] {
+        let mut t = transport(&ram());
+        write(&mut t, regs::VIRTIO_MMIO_STATUS, ACKNOWLEDGE | DRIVER);
+        for (select, value) in [(0, low), (1, high)] {
+            write(&mut t, regs::VIRTIO_MMIO_DRIVER_FEATURES_SEL, select);
+            write(&mut t, regs::VIRTIO_MMIO_DRIVER_FEATURES, value);
+        }
+        write(
+            &mut t,
+            regs::VIRTIO_MMIO_STATUS,
+            ACKNOWLEDGE | DRIVER | FEATURES_OK,
+        );
+        assert_eq!(read(&mut t, regs::VIRTIO_MMIO_STATUS) & FEATURES_OK, 0);
+    }
+}
+
+#[test]
+fn queues_cannot_be_moved_once_the_device_works() {
+    let memory = ram();
+    let mut t = transport(&memory);
+    let queue = DriverQueue::new(&memory, 0, 64);
+    configure(&mut t, &queue);
+    assert_eq!(
+        read(&mut t, regs::VIRTIO_MMIO_QUEUE_READY),
+        0,
+        "not before FEATURES_OK"
+    );
+    start(&mut t, &queue);
+    write(&mut t, regs::VIRTIO_MMIO_QUEUE_READY, 0);
+    assert_eq!(read(&mut t, regs::VIRTIO_MMIO_QUEUE_READY), 1);
+}
+
+#[test]
+fn a_queue_outside_memory_needs_a_reset_and_gets_one() {
+    let memory = ram();
+    let mut t = transport(&memory);
+    start(&mut t, &DriverQueue::new(&memory, 2 << 20, 64));
+    assert_ne!(read(&mut t, regs::VIRTIO_MMIO_STATUS) & NEEDS_RESET, 0);
+    let generation = read(&mut t, regs::VIRTIO_MMIO_CONFIG_GENERATION);
+    write(&mut t, regs::VIRTIO_MMIO_STATUS, 0);
+    assert_eq!(read(&mut t, regs::VIRTIO_MMIO_STATUS), 0);
+    assert_ne!(
+        read(&mut t, regs::VIRTIO_MMIO_CONFIG_GENERATION),
+        generation
+    );
+    let mut queue = DriverQueue::new(&memory, 0, 64);
+    start(&mut t, &queue);
+    queue.add(&[Buffer::In(0x8000, 4)]);
+    write(&mut t, regs::VIRTIO_MMIO_QUEUE_NOTIFY, 0);
+    wait_interrupt(&t);
+    assert_eq!(queue.used(), Some(4));
+}
+
+#[test]
+fn interrupts_are_seen_and_acknowledged() {
+    let memory = ram();
+    let mut t = transport(&memory);
+    let mut queue = DriverQueue::new(&memory, 0, 64);
+    start(&mut t, &queue);
+    queue.add(&[Buffer::In(0x8000, 4)]);
+    write(&mut t, regs::VIRTIO_MMIO_QUEUE_NOTIFY, 0);
+    write(&mut t, regs::VIRTIO_MMIO_QUEUE_NOTIFY, 99);
+    wait_interrupt(&t);
+    assert_eq!(read(&mut t, regs::VIRTIO_MMIO_INTERRUPT_STATUS), 1);
+    write(&mut t, regs::VIRTIO_MMIO_INTERRUPT_ACK, 1);
+    assert_eq!(read(&mut t, regs::VIRTIO_MMIO_INTERRUPT_STATUS), 0);
+}
+
+#[test]
+fn a_restored_transport_goes_on_with_a_live_queue() {
+    let memory = ram();
+    let mut first = transport(&memory);
+    let mut queue = DriverQueue::new(&memory, 0, 64);
+    start(&mut first, &queue);
+    queue.add(&[Buffer::In(0x8000, 4)]);
+    write(&mut first, regs::VIRTIO_MMIO_QUEUE_NOTIFY, 0);
+    wait_interrupt(&first);
+    assert_eq!(queue.used(), Some(4));
+    let saved = first.save();
+    first.shut_down();
+    // A request whose kick the first one no longer hears.
+    queue.add(&[Buffer::In(0x8000, 5)]);
+
+    let json = serde_json::to_string(&saved).unwrap();
+    let state: TransportState = serde_json::from_str(&json).unwrap();
+    let mut second = transport(&memory);
+    second.restore(&state).unwrap();
+    assert_eq!(
+        read(&mut second, regs::VIRTIO_MMIO_STATUS) & DRIVER_OK,
+        DRIVER_OK
+    );
+    assert_eq!(
+        read(&mut second, regs::VIRTIO_MMIO_INTERRUPT_STATUS),
+        1,
+        "not acknowledged yet"
+    );
+    let mut got = None;
+    while got.is_none() {
+        wait_interrupt(&second);
+        got = queue.used();
+    }
+    assert_eq!(got, Some(5));
+}
+
+#[test]
+fn a_state_that_does_not_fit_is_refused() {
+    let memory = ram();
+    let mut state = transport(&memory).save();
+    state.rings.clear();
+    let result = transport(&memory).restore(&state);
+    assert!(matches!(
+        result,
+        Err(RestoreError::QueueCount {
+            found: 0,
+            expected: 1
+        })
+    ));
+}

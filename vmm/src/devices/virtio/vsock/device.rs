@@ -8,6 +8,7 @@ use hull_protocol::vmm::DeviceMetrics;
 
 use super::super::metrics::Counters;
 use super::super::persist::{DeviceState, QueueStates};
+use super::super::queue::DeviceQueue;
 use super::super::worker::Runner;
 use super::super::{Activation, DeviceType, VirtioDevice};
 use super::muxer::Muxer;
@@ -124,7 +125,7 @@ impl VirtioDevice for Vsock {
         if let Some(worker) = self.runner.stop() {
             let queues = [&worker.rx, &worker.tx, &worker.events];
             state.queues = QueueStates {
-                queues: queues.map(|q| q.state()).to_vec(),
+                queues: queues.map(DeviceQueue::state).to_vec(),
             };
             state.next_port = worker.muxer.next_port();
             let line = Arc::clone(&worker.interrupt);
