@@ -203,9 +203,10 @@ mod tests {
 
     #[test]
     fn what_cannot_be_is_refused() {
-        let cases: [(&str, fn(&mut VmConfig)); 7] = [
+        type Spoil = fn(&mut VmConfig);
+        let cases: [(&str, Spoil); 7] = [
             ("memory_mib must be 32 to 1048576, not 16", |c| {
-                c.memory_mib = 16
+                c.memory_mib = 16;
             }),
             ("vcpus must be 1 to 32, not 0", |c| c.vcpus = 0),
             ("vcpus must be 1 to 32, not 33", |c| c.vcpus = 33),
@@ -219,7 +220,7 @@ mod tests {
             ),
             ("descriptor 999999 is not open", |c| c.kvm = 999_999),
             ("the number of layers must be 0 to 128, not 129", |c| {
-                c.layers = vec![5; 129]
+                c.layers = vec![5; 129];
             }),
         ];
         for (message, spoil) in cases {

@@ -161,6 +161,7 @@ fn a_queue_outside_memory_needs_a_reset_and_gets_one() {
     let mut t = transport(&memory);
     start(&mut t, &DriverQueue::new(&memory, 2 << 20, 64));
     assert_ne!(read(&mut t, regs::VIRTIO_MMIO_STATUS) & NEEDS_RESET, 0);
+    wait_interrupt(&t);
     let generation = read(&mut t, regs::VIRTIO_MMIO_CONFIG_GENERATION);
     write(&mut t, regs::VIRTIO_MMIO_STATUS, 0);
     assert_eq!(read(&mut t, regs::VIRTIO_MMIO_STATUS), 0);

@@ -227,16 +227,17 @@ fn a_file_that_shrank_is_an_io_error() {
 /// What no driver does stops the device; the VMM goes on.
 #[test]
 fn malformed_chains_break_the_device() {
-    let cases: [(&str, fn(&mut Rig)); 8] = [
+    type Spoil = fn(&mut Rig);
+    let cases: [(&str, Spoil); 8] = [
         ("no status byte", |r| {
-            r.queue.add(&[Buffer::Out(HEADER, 16)])
+            r.queue.add(&[Buffer::Out(HEADER, 16)]);
         }),
         ("short header", |r| {
             r.queue
-                .add(&[Buffer::Out(HEADER, 15), Buffer::In(STATUS, 1)])
+                .add(&[Buffer::Out(HEADER, 15), Buffer::In(STATUS, 1)]);
         }),
         ("header where the device writes", |r| {
-            r.queue.add(&[Buffer::In(HEADER, 16)])
+            r.queue.add(&[Buffer::In(HEADER, 16)]);
         }),
         ("readable after writable", |r| {
             r.queue.add(&[
