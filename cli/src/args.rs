@@ -1,0 +1,197 @@
+//! The command line: which verbs there are, under which spellings.
+//!
+//! A container's verb is `hull VERB` and `hull container VERB`, an image's `hull image VERB`
+//! and sometimes a short word of its own (`images`, `rmi`).
+
+use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand};
+
+use crate::spec::units;
+use crate::verbs::{
+    attach, completion, create, doctor, exec, images, import, info, inspect, kill, load, logs,
+    machine, pause, ps, rename, restart, rm, rmi, run, start, stop, tag, unpause, version, wait,
+};
+
+/// Containers, each in a virtual machine of its own
+#[derive(Debug, Parser)]
+#[command(
+    name = "hull",
+    disable_help_subcommand = true,
+    disable_version_flag = true
+)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) verb: Verb,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Global {
+    /// Daemon socket to connect to
+    #[arg(short = 'H', long, value_name = "string")]
+    pub(crate) host: Option<String>,
+}
+
+#[allow(clippy::large_enum_variant)]
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    #[command(flatten)]
+    OfContainer(OfContainer),
+    #[command(flatten)]
+    OfImage(OfImage),
+    /// List containers
+    Ps(ps::Args),
+    /// List images
+    Images(images::Args),
+    /// Remove one or more images
+    Rmi(rmi::Args),
+    /// Return low-level information on Hull objects
+    Inspect(inspect::Args),
+    /// Show the Hull version information
+    Version(version::Args),
+    /// Display system-wide information
+    Info(info::Args),
+    /// Manage containers
+    #[command(subcommand)]
+    Container(Container),
+    /// Manage images
+    #[command(subcommand)]
+    Image(Image),
+    /// Manage Hull
+    #[command(subcommand)]
+    System(System),
+    /// Generate the autocompletion script for the specified shell
+    Completion(completion::Args),
+    /// Say whether this host can run Hull, and what it lacks
+    Doctor(doctor::Args),
+    /// Manage the emulated host, for where this one cannot run a virtual machine
+    Machine(machine::Args),
+}
+
+/// Verbs with the same word in both spellings.
+// One command line is parsed once: the size of `run`'s arguments does not matter.
+#[allow(clippy::large_enum_variant)]
+#[derive(Debug, Subcommand)]
+pub(crate) enum OfContainer {
+    /// Create and run a new container from an image
+    Run(run::Args),
+    /// Execute a command in a running container
+    Exec(exec::Args),
+    /// Attach local standard input, output, and error streams to a running container
+    Attach(attach::Args),
+    /// Create a new container
+    Create(create::Args),
+    /// Kill one or more running containers
+    Kill(kill::Args),
+    /// Fetch the logs of a container
+    Logs(logs::Args),
+    /// Pause all processes within one or more containers
+    Pause(pause::Args),
+    /// Rename a container
+    Rename(rename::Args),
+    /// Restart one or more containers
+    Restart(restart::Args),
+    /// Remove one or more containers
+    #[command(alias = "remove")]
+    Rm(rm::Args),
+    /// Start one or more stopped containers
+    Start(start::Args),
+    /// Stop one or more running containers
+    Stop(stop::Args),
+    /// Unpause all processes within one or more containers
+    Unpause(unpause::Args),
+    /// Block until one or more containers stop, then print their exit codes
+    Wait(wait::Args),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum OfImage {
+    /// Import the contents from a tarball to create a filesystem image
+    Import(import::Args),
+    /// Load an image from a tar archive or STDIN
+    Load(load::Args),
+    /// Create a tag TARGET_IMAGE that refers to SOURCE_IMAGE
+    Tag(tag::Args),
+}
+
+#[allow(clippy::large_enum_variant)]
+#[derive(Debug, Subcommand)]
+pub(crate) enum Container {
+    #[command(flatten)]
+    Same(OfContainer),
+    /// List containers
+    #[command(alias = "ps", alias = "list")]
+    Ls(ps::Args),
+    /// Display detailed information on one or more containers
+    Inspect(inspect::OneKind),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Image {
+    #[command(flatten)]
+    Same(OfImage),
+    /// List images
+    #[command(alias = "list")]
+    Ls(images::Args),
+    /// Remove one or more images
+    #[command(alias = "remove")]
+    Rm(rmi::Args),
+    /// Display detailed information on one or more images
+    Inspect(inspect::OneKind),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum System {
+    /// Display system-wide information
+    Info(info::Args),
+}
+
+/// The clap definitions, with the habits of Docker's flags: `--flag=false`, values that may
+/// begin with a dash, the last of a repeated flag wins, `--help` without a short form.
+pub(crate) fn command() -> clap::Command {
+    habits(Cli::command())
+}
+
+fn habits(command: clap::Command) -> clap::Command {
+    let command = command
+        .disable_help_flag(true)
+        .args_override_self(true)
+        .arg(
+            clap::Arg::new("help")
+                .long("help")
+                .action(ArgAction::Help)
+                .help("Print usage"),
+        )
+        .mut_args(|arg| match arg.get_action() {
+            ArgAction::SetTrue => arg
+                .action(ArgAction::Set)
+                .num_args(0..=1)
+                .require_equals(true)
+                .default_value("false")
+                .default_missing_value("true")
+                .value_parser(units::switch),
+            ArgAction::Set | ArgAction::Append
+                if !arg.is_positional() && !arg.is_require_equals_set() =>
+            {
+                arg.allow_hyphen_values(true)
+            }
+            _ => arg,
+        });
+    let names: Vec<String> = command
+        .get_subcommands()
+        .map(|verb| verb.get_name().to_owned())
+        .collect();
+    names.into_iter().fold(command, |command, name| {
+        command.mut_subcommand(name, habits)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_definitions_do_not_contradict_each_other() {
+        command().debug_assert();
+    }
+}

@@ -1,0 +1,141 @@
+//! Pull, load and import as they go along.
+//!
+//! On a terminal each layer has a line that is drawn again as it moves; anywhere else states
+//! are lines and bars are left out.
+
+use std::io::Write;
+
+use super::size;
+use crate::api::{JsonLines, Message, Progress};
+use crate::failure::Failure;
+
+/// Shows a stream's messages to its end.
+pub(crate) async fn show(
+    lines: &mut JsonLines,
+    out: &mut (dyn Write + Send),
+    terminal: bool,
+) -> Result<(), Failure> {
+    let mut layers = Vec::new();
+    while let Some(message) = lines.next().await? {
+        let text = if terminal {
+            drawn(&message, &mut layers)
+        } else {
+            plain(&message)
+        };
+        out.write_all(text.as_bytes())?;
+        out.flush()?;
+    }
+    Ok(())
+}
+
+fn plain(message: &Message) -> String {
+    if bar(message.progress.as_ref()).is_some() {
+        return String::new();
+    }
+    text(message)
+}
+
+fn text(message: &Message) -> String {
+    if !message.stream.is_empty() {
+        return message.stream.clone();
+    }
+    match message.id.as_str() {
+        "" => format!("{}\n", message.status),
+        id => format!("{id}: {}\n", message.status),
+    }
+}
+
+/// Draws a layer's line where it stands: up to it, clear it, write it, and back down.
+fn drawn(message: &Message, layers: &mut Vec<String>) -> String {
+    if message.id.is_empty() || !message.stream.is_empty() {
+        return text(message);
+    }
+    let mut out = String::new();
+    let at = layers
+        .iter()
+        .position(|layer| *layer == message.id)
+        .unwrap_or_else(|| {
+            layers.push(message.id.clone());
+            out.push('\n');
+            layers.len() - 1
+        });
+    let up = layers.len() - at;
+    let bar = bar(message.progress.as_ref())
+        .map(|bar| format!(" {bar}"))
+        .unwrap_or_default();
+    out.push_str(&format!(
+        "\x1b[{up}A\x1b[2K\r{}: {}{bar}\r\x1b[{up}B",
+        message.id, message.status
+    ));
+    out
+}
+
+fn bar(progress: Option<&Progress>) -> Option<String> {
+    const WIDTH: usize = 50;
+    let Progress { current, total } = progress?;
+    if *current <= 0 && *total <= 0 {
+        return None;
+    }
+    if total <= current && *total <= 0 {
+        return Some(size::long(*current));
+    }
+    let filled = (current.clamp(&0, total) * WIDTH as i64 / total.max(&1)) as usize;
+    let head = if filled < WIDTH { ">" } else { "" };
+    let gap = WIDTH.saturating_sub(filled + head.len());
+    let (current, total) = (size::long(*current), size::long(*total));
+    Some(format!(
+        "[{}{head}{}]  {current:>8}/{total}",
+        "=".repeat(filled),
+        " ".repeat(gap)
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message(json: &str) -> Message {
+        serde_json::from_str(json).expect("a message")
+    }
+
+    #[test]
+    fn off_a_terminal_states_are_lines_and_bars_are_left_out() {
+        for (json, expected) in [
+            (
+                r#"{"status":"Pulling from library/x","id":"latest"}"#,
+                "latest: Pulling from library/x\n",
+            ),
+            (
+                r#"{"status":"Pulling fs layer","progressDetail":{},"id":"6395"}"#,
+                "6395: Pulling fs layer\n",
+            ),
+            (
+                r#"{"status":"Downloading","progressDetail":{"current":1,"total":9},"id":"6395"}"#,
+                "",
+            ),
+            (
+                r#"{"stream":"Loaded image: x:latest\n"}"#,
+                "Loaded image: x:latest\n",
+            ),
+            (r#"{"status":"Digest: sha256:ff"}"#, "Digest: sha256:ff\n"),
+        ] {
+            assert_eq!(plain(&message(json)), expected, "{json}");
+        }
+    }
+
+    #[test]
+    fn on_a_terminal_a_layer_keeps_its_line() {
+        let mut layers = Vec::new();
+        let json =
+            r#"{"status":"Loading layer","progressDetail":{"current":50,"total":100},"id":"a"}"#;
+        let first = drawn(&message(json), &mut layers);
+        let bar = format!("[{}>{}]       50B/100B", "=".repeat(25), " ".repeat(24));
+        assert_eq!(
+            first,
+            format!("\n\x1b[1A\x1b[2K\ra: Loading layer {bar}\r\x1b[1B")
+        );
+        drop(drawn(&message(r#"{"status":"x","id":"b"}"#), &mut layers));
+        let again = drawn(&message(r#"{"status":"Done","id":"a"}"#), &mut layers);
+        assert_eq!(again, "\x1b[2A\x1b[2K\ra: Done\r\x1b[2B");
+    }
+}

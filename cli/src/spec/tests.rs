@@ -1,0 +1,1 @@
+//! Command lines and the requests that are made of them.

@@ -1,0 +1,224 @@
+//! `hull images`: the images there are.
+
+use std::io::Write;
+
+use bollard::models::ImageSummary;
+use bollard::query_parameters::ListImagesOptions;
+
+use crate::api::{Client, Error};
+use crate::failure::Failure;
+use crate::output::filter::{self, Filter};
+use crate::output::listing::Listing;
+use crate::output::text::short_id;
+use crate::output::value::Value;
+use crate::output::{age, size};
+use crate::reference::Reference;
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Show all images (default hides intermediate images)
+    #[arg(short = 'a', long)]
+    all: bool,
+    /// Show digests
+    #[arg(long)]
+    digests: bool,
+    /// Filter output based on conditions provided
+    #[arg(short = 'f', long, value_name = "filter")]
+    filter: Vec<Filter>,
+    /// Format output: 'table', 'table TEMPLATE', 'json' or a Go template
+    #[arg(long, value_name = "string")]
+    format: Option<String>,
+    /// Don't truncate output
+    #[arg(long)]
+    no_trunc: bool,
+    /// Only show image IDs
+    #[arg(short = 'q', long)]
+    quiet: bool,
+    #[arg(value_name = "REPOSITORY[:TAG]")]
+    repository: Option<String>,
+}
+
+const NONE: &str = "<none>";
+
+const TABLE: &str = "{{.Repository}}\\t{{.Tag}}\\t{{.ID}}\\t{{if .CreatedSince }}{{.CreatedSince}}{{else}}N/A{{end}}\\t{{.Size}}";
+const TABLE_WITH_DIGESTS: &str = "{{.Repository}}\\t{{.Tag}}\\t{{.Digest}}\\t{{.ID}}\\t{{if .CreatedSince }}{{.CreatedSince}}{{else}}N/A{{end}}\\t{{.Size}}";
+
+const HEADERS: [(&str, &str); 11] = [
+    ("Containers", "CONTAINERS"),
+    ("CreatedAt", "CREATED AT"),
+    ("CreatedSince", "CREATED"),
+    ("Digest", "DIGEST"),
+    ("ID", "IMAGE ID"),
+    ("Repository", "REPOSITORY"),
+    ("SharedSize", "SHARED SIZE"),
+    ("Size", "SIZE"),
+    ("Tag", "TAG"),
+    ("UniqueSize", "UNIQUE SIZE"),
+    ("VirtualSize", "SIZE"),
+];
+
+pub(crate) async fn run(args: &Args, client: &Client) -> Result<u8, Failure> {
+    let listing = listing(args)?;
+    let mut filters = args.filter.clone();
+    filters.extend(
+        args.repository
+            .as_ref()
+            .map(|name| Filter::new("reference", name)),
+    );
+    let options = ListImagesOptions {
+        all: args.all,
+        filters: filter::by_key(&filters),
+        ..ListImagesOptions::default()
+    };
+    let found = client
+        .docker()
+        .list_images(Some(options))
+        .await
+        .map_err(Error::from)?;
+    let digests = args.digests || listing.mentions("Digest");
+    let rows: Vec<Value> = found
+        .iter()
+        .flat_map(|image| rows(image, digests, !args.no_trunc))
+        .collect();
+    std::io::stdout().write_all(listing.render(&HEADERS, &rows)?.as_bytes())?;
+    Ok(0)
+}
+
+fn listing(args: &Args) -> Result<Listing, Failure> {
+    let kind = "image";
+    let format = args.format.as_deref();
+    if args.quiet && matches!(format, None | Some("" | "table")) {
+        return Listing::plain("{{.ID}}", kind);
+    }
+    Listing::new(
+        format,
+        if args.digests {
+            TABLE_WITH_DIGESTS
+        } else {
+            TABLE
+        },
+        kind,
+    )
+}
+
+/// A row for each name; with digests, for each pair of name and digest.
+fn rows(image: &ImageSummary, digests: bool, trunc: bool) -> Vec<Value> {
+    let row =
+        |repository: &str, tag: &str, digest: &str| row(image, trunc, [repository, tag, digest]);
+    let parse = |names: &[String]| -> Vec<Reference> {
+        names.iter().filter_map(|name| name.parse().ok()).collect()
+    };
+    let tagged = parse(&image.repo_tags);
+    let pinned = parse(&image.repo_digests);
+    let mut rows = Vec::new();
+    for name in &tagged {
+        let repository = name.familiar_name();
+        let tag = name.tag().unwrap_or(NONE);
+        let own: Vec<&str> = pinned
+            .iter()
+            .filter(|pin| digests && pin.familiar_name() == repository)
+            .filter_map(Reference::digest)
+            .collect();
+        match own.as_slice() {
+            [] => rows.push(row(&repository, tag, NONE)),
+            own => rows.extend(own.iter().map(|digest| row(&repository, tag, digest))),
+        }
+    }
+    // Names that only digests have: one row, or one for each digest.
+    let mut seen: Vec<String> = tagged.iter().map(Reference::familiar_name).collect();
+    for pin in &pinned {
+        let repository = pin.familiar_name();
+        if seen.contains(&repository) {
+            continue;
+        }
+        rows.push(row(&repository, NONE, pin.digest().unwrap_or(NONE)));
+        if !digests {
+            seen.push(repository);
+        }
+    }
+    if rows.is_empty() {
+        rows.push(row(NONE, NONE, NONE));
+    }
+    rows
+}
+
+fn row(image: &ImageSummary, trunc: bool, [repository, tag, digest]: [&str; 3]) -> Value {
+    let text = |name: &str, text: String| (name.to_owned(), Value::Text(text));
+    let known = |number: i64, shown: String| if number < 0 { "N/A".into() } else { shown };
+    let since = if image.created > 0 {
+        age::since(image.created)
+    } else {
+        String::new()
+    };
+    let unique = image.size.saturating_sub(image.shared_size);
+    Value::Struct(vec![
+        text(
+            "Containers",
+            known(image.containers, image.containers.to_string()),
+        ),
+        text("CreatedAt", age::moment(image.created)),
+        text("CreatedSince", since),
+        text("Digest", digest.to_owned()),
+        text(
+            "ID",
+            if trunc {
+                short_id(&image.id)
+            } else {
+                image.id.clone()
+            },
+        ),
+        text("Repository", repository.to_owned()),
+        text(
+            "SharedSize",
+            known(image.shared_size, size::short(image.shared_size)),
+        ),
+        text("Size", size::short(image.size)),
+        text("Tag", tag.to_owned()),
+        text("UniqueSize", known(image.shared_size, size::short(unique))),
+        text("VirtualSize", size::long(image.size)),
+    ])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(tags: &[&str], digests: &[&str], with_digests: bool) -> Vec<String> {
+        let image = ImageSummary {
+            id: "sha256:65670c1edc0cf718".into(),
+            repo_tags: tags.iter().map(|tag| (*tag).to_owned()).collect(),
+            repo_digests: digests.iter().map(|digest| (*digest).to_owned()).collect(),
+            ..ImageSummary::default()
+        };
+        let template = "{{.Repository}} {{.Tag}} {{.Digest}} {{.ID}}";
+        let listing = Listing::new(Some(template), TABLE, "image").expect("a format");
+        let text = listing
+            .render(&HEADERS, &rows(&image, with_digests, true))
+            .expect("rows");
+        text.lines().map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn an_image_has_a_row_for_each_name() {
+        let tags = ["busybox:latest", "localhost:5000/bb:1"];
+        let expected = [
+            "busybox latest <none> 65670c1edc0c",
+            "localhost:5000/bb 1 <none> 65670c1edc0c",
+        ];
+        assert_eq!(shown(&tags, &[], false), expected);
+        assert_eq!(
+            shown(&[], &[], false),
+            ["<none> <none> <none> 65670c1edc0c"]
+        );
+    }
+
+    #[test]
+    fn digests_stand_beside_the_names_they_belong_to() {
+        let digest = format!("sha256:{}", "d".repeat(64));
+        let pinned = format!("bb@{digest}");
+        let with = shown(&["bb:1"], &[&pinned], true);
+        assert_eq!(with, [format!("bb 1 {digest} 65670c1edc0c")]);
+        let alone = shown(&[], &[&pinned], false);
+        assert_eq!(alone, [format!("bb <none> {digest} 65670c1edc0c")]);
+    }
+}

@@ -1,0 +1,132 @@
+//! `hull info`: what the daemon has and can do.
+
+use std::io::Write;
+
+use crate::api::Client;
+use crate::failure::Failure;
+use crate::output::template::{Subject, Template};
+use crate::output::value::{Nil, Value};
+use crate::output::{shape, size};
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Format output: 'json' or a Go template
+    #[arg(short = 'f', long, value_name = "string")]
+    format: Option<String>,
+}
+
+pub(crate) async fn run(args: &Args, client: &Client) -> Result<u8, Failure> {
+    let template = match args.format.as_deref() {
+        None | Some("") => None,
+        Some(format) => {
+            let format = if format == "json" {
+                "{{json .}}"
+            } else {
+                format
+            };
+            Some(Template::parse(format).map_err(|error| {
+                Failure::new(format!("template parsing error: {error}")).with_status(64)
+            })?)
+        }
+    };
+    let json = client.get("/info", &[]).await?;
+    let info: Value = serde_json::from_str(&json)
+        .map_err(|error| Failure::new(format!("cannot read the daemon's answer: {error}")))?;
+    let info = shape::typed(info);
+    let text = match template {
+        Some(template) => {
+            template
+                .run(Subject::Json, &info)
+                .map_err(|error| Failure::new(format!("template parsing error: {error}")))?
+                + "\n"
+        }
+        None => describe(&info, &client.api_version()),
+    };
+    std::io::stdout().write_all(text.as_bytes())?;
+    for warning in list(&info, "Warnings") {
+        writeln!(std::io::stderr(), "{warning}")?;
+    }
+    Ok(0)
+}
+
+fn describe(info: &Value, api: &str) -> String {
+    let mut text = format!(
+        "Client:\n Version:    {}\n API version: {api}\n\nServer:\n",
+        env!("CARGO_PKG_VERSION")
+    );
+    let mut line = |name: &str, value: String| text.push_str(&format!(" {name}: {value}\n"));
+    let plain = |name| {
+        field(info, name)
+            .map(ToString::to_string)
+            .unwrap_or_default()
+    };
+    line("Containers", plain("Containers"));
+    for (name, key) in [
+        (" Running", "ContainersRunning"),
+        (" Paused", "ContainersPaused"),
+        (" Stopped", "ContainersStopped"),
+    ] {
+        line(name, plain(key));
+    }
+    for (name, key) in [
+        ("Images", "Images"),
+        ("Server Version", "ServerVersion"),
+        ("Storage Driver", "Driver"),
+    ] {
+        line(name, plain(key));
+    }
+    for pair in list(info, "DriverStatus") {
+        if let Value::List(pair) = pair {
+            let words: Vec<String> = pair.iter().map(ToString::to_string).collect();
+            line(
+                &format!(" {}", words.first().map_or("", String::as_str)),
+                words[1..].join(" "),
+            );
+        }
+    }
+    for (name, key) in [
+        ("Logging Driver", "LoggingDriver"),
+        ("Cgroup Driver", "CgroupDriver"),
+        ("Cgroup Version", "CgroupVersion"),
+        ("Default Runtime", "DefaultRuntime"),
+        ("Kernel Version", "KernelVersion"),
+        ("Operating System", "OperatingSystem"),
+        ("OSType", "OSType"),
+        ("Architecture", "Architecture"),
+        ("CPUs", "NCPU"),
+    ] {
+        line(name, plain(key));
+    }
+    if let Some(Value::Int(memory)) = field(info, "MemTotal") {
+        line("Total Memory", size::binary(*memory));
+    }
+    for (name, key) in [
+        ("Name", "Name"),
+        ("ID", "ID"),
+        ("Docker Root Dir", "DockerRootDir"),
+    ] {
+        line(name, plain(key));
+    }
+    if let Some(Value::Bool(debug)) = field(info, "Debug") {
+        line("Debug Mode", debug.to_string());
+    }
+    text
+}
+
+fn field<'a>(info: &'a Value, name: &str) -> Option<&'a Value> {
+    let Value::Struct(fields) = info else {
+        return None;
+    };
+    let value = fields
+        .iter()
+        .find(|(key, _)| key == name)
+        .map(|(_, value)| value);
+    value.filter(|value| !matches!(value, Value::Nil(Nil::List | Nil::Missing)))
+}
+
+fn list<'a>(info: &'a Value, name: &str) -> &'a [Value] {
+    match field(info, name) {
+        Some(Value::List(items)) => items,
+        _ => &[],
+    }
+}

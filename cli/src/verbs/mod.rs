@@ -1,0 +1,100 @@
+//! One file for each verb: its arguments, what it does, how its answer looks.
+
+pub(crate) mod attach;
+pub(crate) mod completion;
+pub(crate) mod create;
+pub(crate) mod doctor;
+pub(crate) mod exec;
+pub(crate) mod images;
+pub(crate) mod import;
+pub(crate) mod info;
+pub(crate) mod inspect;
+pub(crate) mod kill;
+pub(crate) mod load;
+pub(crate) mod logs;
+pub(crate) mod machine;
+mod named;
+pub(crate) mod pause;
+pub(crate) mod ps;
+mod pull;
+pub(crate) mod rename;
+pub(crate) mod restart;
+pub(crate) mod rm;
+pub(crate) mod rmi;
+pub(crate) mod run;
+pub(crate) mod start;
+pub(crate) mod stop;
+pub(crate) mod tag;
+pub(crate) mod unpause;
+pub(crate) mod version;
+pub(crate) mod wait;
+
+use crate::args::{Cli, Container, Image, OfContainer, OfImage, System, Verb};
+use crate::connect::Host;
+use crate::failure::Failure;
+
+/// Does what the command line says; the status is what the process exits with.
+pub(crate) async fn execute(cli: Cli) -> Result<u8, Failure> {
+    let host = Host::resolve(cli.global.host.as_deref(), |name| std::env::var(name).ok())?;
+    match cli.verb {
+        Verb::Completion(args) => completion::run(&args),
+        Verb::Doctor(args) => doctor::run(args).await,
+        Verb::Machine(args) => machine::run(args).await,
+        Verb::Version(args) => version::run(&args, host).await,
+        Verb::OfContainer(verb) | Verb::Container(Container::Same(verb)) => {
+            of_container(verb, host).await
+        }
+        Verb::OfImage(verb) | Verb::Image(Image::Same(verb)) => of_image(verb, host).await,
+        Verb::Ps(args) | Verb::Container(Container::Ls(args)) => {
+            ps::run(&args, &host.connect().await?).await
+        }
+        Verb::Images(args) | Verb::Image(Image::Ls(args)) => {
+            images::run(&args, &host.connect().await?).await
+        }
+        Verb::Rmi(args) | Verb::Image(Image::Rm(args)) => {
+            rmi::run(&args, &host.connect().await?).await
+        }
+        Verb::Inspect(args) => inspect::run(&args, &host.connect().await?).await,
+        Verb::Container(Container::Inspect(args)) => {
+            inspect::run(&args.of(inspect::Kind::Container), &host.connect().await?).await
+        }
+        Verb::Image(Image::Inspect(args)) => {
+            inspect::run(&args.of(inspect::Kind::Image), &host.connect().await?).await
+        }
+        Verb::Info(args) | Verb::System(System::Info(args)) => {
+            info::run(&args, &host.connect().await?).await
+        }
+    }
+}
+
+async fn of_container(verb: OfContainer, host: Host) -> Result<u8, Failure> {
+    if let OfContainer::Run(args) = verb {
+        return run::run(&args, host).await;
+    }
+    let client = host.connect().await?;
+    match verb {
+        OfContainer::Run(_) => Ok(0),
+        OfContainer::Exec(args) => exec::run(&args, &client).await,
+        OfContainer::Attach(args) => attach::run(&args, &client).await,
+        OfContainer::Create(args) => create::run(&args, &client).await,
+        OfContainer::Kill(args) => kill::run(&args, &client).await,
+        OfContainer::Logs(args) => logs::run(&args, &client).await,
+        OfContainer::Pause(args) => pause::run(&args, &client).await,
+        OfContainer::Rename(args) => rename::run(&args, &client).await,
+        OfContainer::Restart(args) => restart::run(&args, &client).await,
+        OfContainer::Rm(args) => rm::run(&args, &client).await,
+        OfContainer::Start(args) => start::run(&args, &client).await,
+        OfContainer::Stop(args) => stop::run(&args, &client).await,
+        OfContainer::Unpause(args) => unpause::run(&args, &client).await,
+        OfContainer::Wait(args) => wait::run(&args, &client).await,
+    }
+}
+
+async fn of_image(verb: OfImage, host: Host) -> Result<u8, Failure> {
+    let client = host.connect().await?;
+    match verb {
+        OfImage::Import(args) => import::run(&args, &client).await,
+        OfImage::Load(args) => load::run(&args, &client).await,
+        OfImage::Tag(args) => tag::run(&args, &client).await,
+    }
+}
