@@ -10,6 +10,8 @@
 //! it answers is what the engine says, so a daemon that is started again answers the same.
 
 mod api;
+#[cfg(test)]
+mod golden;
 mod http;
 mod listen;
 mod lock;

@@ -72,6 +72,7 @@ impl<App: Clone + Send + Sync + 'static> Server<App> {
         let service = service_fn(|request| self.answer(request, gone.clone(), taken.clone()));
         let mut connection = http1::Builder::new()
             .half_close(true)
+            .title_case_headers(true)
             .header_read_timeout(None)
             .serve_connection(TokioIo::new(socket), service);
 

@@ -11,7 +11,7 @@ use bollard_stubs::models::{
 };
 use hull_engine::api::ListOptions;
 use hull_engine::{Info, Timestamp};
-use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, PRAGMA};
+use hyper::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue, PRAGMA};
 use hyper::{Method, Response};
 
 use super::App;
@@ -21,10 +21,8 @@ use crate::http::version::ApiVersion;
 use crate::http::{ApiError, Reply, Request, body};
 
 pub(super) fn routes(router: &mut Router<App>) {
-    router.add(Method::HEAD, "/_ping", async |_, _| Ok(pong(body::empty())));
-    router.add(Method::GET, "/_ping", async |_, _| {
-        Ok(pong(body::whole("OK")))
-    });
+    router.add(Method::HEAD, "/_ping", async |_, _| Ok(pong("")));
+    router.add(Method::GET, "/_ping", async |_, _| Ok(pong("OK")));
     router.add(
         Method::GET,
         "/version",
@@ -43,8 +41,12 @@ pub(super) fn routes(router: &mut Router<App>) {
     });
 }
 
-fn pong(body: body::Body) -> Reply {
-    let mut response = Response::new(body);
+fn pong(text: &'static str) -> Reply {
+    let mut response = Response::new(body::whole(text));
+    // Said of the answer to HEAD too, where hyper leaves it out.
+    response
+        .headers_mut()
+        .insert(CONTENT_LENGTH, HeaderValue::from(text.len()));
     for (name, value) in [
         (CONTENT_TYPE, "text/plain; charset=utf-8"),
         (CACHE_CONTROL, "no-cache, no-store, must-revalidate"),

@@ -77,23 +77,38 @@ impl Head {
         }
         for (name, value) in headers {
             // Both are ours and printable; writing to a string cannot fail.
-            let _ = write!(head, "{name}: {}\r\n", value.to_str().unwrap_or_default());
+            let value = value.to_str().unwrap_or_default();
+            let _ = write!(head, "{}: {value}\r\n", title_case(name.as_str()));
         }
         head.push_str("\r\n");
         head.into()
     }
 }
 
+/// As all other heads are written.
+fn title_case(name: &str) -> String {
+    let mut start = true;
+    let upper = |c: char| {
+        let c = if start { c.to_ascii_uppercase() } else { c };
+        start = c == '-';
+        c
+    };
+    name.chars().map(upper).collect()
+}
+
 #[cfg(test)]
 mod tests {
-    use hyper::header::{HeaderValue, SERVER};
+    use hyper::header::{HeaderName, HeaderValue};
 
     use super::*;
 
     #[test]
     fn heads_are_dockers() {
         let mut headers = HeaderMap::new();
-        headers.insert(SERVER, HeaderValue::from_static("x"));
+        headers.insert(
+            HeaderName::from_static("api-version"),
+            HeaderValue::from_static("x"),
+        );
         let head = |upgrade| {
             Head {
                 upgrade,
@@ -103,11 +118,11 @@ mod tests {
         };
         assert_eq!(
             head(true),
-            "HTTP/1.1 101 UPGRADED\r\nContent-Type: a/b\r\nConnection: Upgrade\r\nUpgrade: tcp\r\nserver: x\r\n\r\n"
+            "HTTP/1.1 101 UPGRADED\r\nContent-Type: a/b\r\nConnection: Upgrade\r\nUpgrade: tcp\r\nApi-Version: x\r\n\r\n"
         );
         assert_eq!(
             head(false),
-            "HTTP/1.1 200 OK\r\nContent-Type: a/b\r\nserver: x\r\n\r\n"
+            "HTTP/1.1 200 OK\r\nContent-Type: a/b\r\nApi-Version: x\r\n\r\n"
         );
     }
 }

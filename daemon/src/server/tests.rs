@@ -181,9 +181,9 @@ async fn known_routes_say_who_answers_and_unknown_ones_do_not() {
         .await;
     assert!(ping.starts_with("HTTP/1.1 200 OK\r\n"), "{ping}");
     for header in [
-        "api-version: 1.51",
-        "ostype: linux",
-        "docker-experimental: false",
+        "Api-Version: 1.51",
+        "Ostype: linux",
+        "Docker-Experimental: false",
     ] {
         assert!(ping.contains(header), "{ping}");
     }
@@ -201,7 +201,7 @@ async fn known_routes_say_who_answers_and_unknown_ones_do_not() {
             answer.ends_with("\r\n\r\n{\"message\":\"page not found\"}\n"),
             "{answer}"
         );
-        assert!(!answer.contains("api-version"), "{answer}");
+        assert!(!answer.contains("Api-Version"), "{answer}");
     }
 }
 
@@ -212,7 +212,7 @@ async fn other_api_versions_are_refused_in_the_form_they_know() {
         .answer("GET /v1.99/_ping HTTP/1.1\r\nHost: d\r\n\r\n")
         .await;
     assert!(new.starts_with("HTTP/1.1 400 Bad Request\r\n"), "{new}");
-    assert!(new.contains("content-type: application/json"), "{new}");
+    assert!(new.contains("Content-Type: application/json"), "{new}");
     assert!(new.ends_with(
         "{\"message\":\"client version 1.99 is too new. Maximum supported API version is 1.51\"}\n"
     ));
@@ -221,7 +221,7 @@ async fn other_api_versions_are_refused_in_the_form_they_know() {
         .await;
     assert!(old.starts_with("HTTP/1.1 400 Bad Request\r\n"), "{old}");
     assert!(
-        old.contains("content-type: text/plain; charset=utf-8"),
+        old.contains("Content-Type: text/plain; charset=utf-8"),
         "{old}"
     );
     assert!(
@@ -333,7 +333,7 @@ async fn a_stream_s_head_comes_before_its_body() {
     let mut socket = server.send(request).await;
     let answer = head(&mut socket).await;
     assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
-    assert!(answer.contains("transfer-encoding: chunked"), "{answer}");
+    assert!(answer.contains("Transfer-Encoding: chunked"), "{answer}");
 }
 
 #[tokio::test]

@@ -100,3 +100,45 @@ fn state(state: &ContainerState) -> StateModel {
         health: None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::golden;
+
+    #[test]
+    fn a_container_is_shown_as_docker_shows_it() {
+        let id = "55afcfd24cbe727036744fabdb7e831c85fe2baff826279d5e941780dcd96dbf";
+        let container = ContainerInspect {
+            id: id.parse().unwrap(),
+            name: "web".parse().unwrap(),
+            created: Timestamp(1_795_231_737_378_677_919),
+            path: "sh".into(),
+            args: vec!["-c".into(), "exit 3".into()],
+            state: ContainerState {
+                status: Status::Exited,
+                pid: 0,
+                exit_code: 3,
+                error: String::new(),
+                oom_killed: false,
+                started_at: Some(Timestamp(1_795_231_738_000_000_000)),
+                finished_at: None,
+            },
+            image: format!("sha256:{id}"),
+            config: serde_json::from_value(json!({
+                "Image": "busybox", "Cmd": ["sh", "-c", "exit 3"], "Env": null,
+                "Labels": {"a": "b"}, "ExposedPorts": {"80/tcp": {}},
+            }))
+            .unwrap(),
+            host_config: serde_json::from_value(json!({"NetworkMode": "default"})).unwrap(),
+            restart_count: 0,
+            log_path: "/var/lib/hull/containers/x/json.log".into(),
+            exec_ids: Vec::new(),
+            platform: "linux",
+            scratch_bytes: 4096,
+        };
+        golden::check("container-inspect.json", &View::new(&container, true));
+    }
+}

@@ -64,3 +64,39 @@ fn state(status: Status) -> State {
         Status::Dead => State::DEAD,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use hull_engine::Timestamp;
+    use hull_engine::api::ContainerState;
+
+    use super::*;
+    use crate::golden;
+
+    #[test]
+    fn a_row_is_dockers() {
+        let id = "859aa5c61b64f0263f417aa0f3a98f7ca254d30ccb93b887c2546d469f6aaae2";
+        let container = ContainerSummary {
+            id: id.parse().unwrap(),
+            name: "hardcore_feynman".parse().unwrap(),
+            image: "busybox".into(),
+            image_id: format!("sha256:{id}"),
+            command: "echo 'hello world'".into(),
+            created: Timestamp(1_795_231_730_000_000_000),
+            state: ContainerState {
+                status: Status::Exited,
+                pid: 0,
+                exit_code: 0,
+                error: String::new(),
+                oom_killed: false,
+                started_at: None,
+                finished_at: None,
+            },
+            status: "Exited (0) 1 second ago".into(),
+            labels: [("a".to_owned(), "b".to_owned())].into(),
+            network_mode: String::new(),
+            size_rw: None,
+        };
+        golden::check("container-list.json", &summary(container));
+    }
+}

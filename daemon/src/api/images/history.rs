@@ -67,3 +67,37 @@ fn layer_sizes(image: &ImageInspect) -> Vec<u64> {
         _ => Vec::new(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use hull_engine::ImageSummary;
+    use serde_json::json;
+
+    use super::*;
+    use crate::golden;
+
+    #[test]
+    fn the_newest_step_comes_first_and_has_the_name() {
+        let image = ImageInspect {
+            summary: ImageSummary {
+                id: "sha256:aa".into(),
+                repo_tags: vec!["busybox:latest".into()],
+                repo_digests: Vec::new(),
+                created: None,
+                size: 2_066_795,
+                labels: [].into(),
+                containers: 0,
+            },
+            architecture: "amd64".into(),
+            os: "linux".into(),
+            author: String::new(),
+            comment: String::new(),
+            configuration: json!({"history": [
+                {"created": "2026-11-21T03:28:57Z", "created_by": "ADD /", "comment": "base"},
+                {"created": "2026-11-21T03:28:58Z", "created_by": "CMD [\"sh\"]", "empty_layer": true},
+            ]}),
+            diff_ids: vec!["sha256:bb".into()],
+        };
+        golden::check("image-history.json", &rows(&image));
+    }
+}
