@@ -24,6 +24,7 @@ pub(crate) struct Args {
     #[arg(
         long,
         value_name = "bool",
+        action = clap::ArgAction::Set,
         num_args = 0..=1,
         require_equals = true,
         default_value = "true",

@@ -35,6 +35,7 @@ pub(crate) struct Args {
     #[arg(
         long,
         value_name = "bool",
+        action = clap::ArgAction::Set,
         num_args = 0..=1,
         require_equals = true,
         default_value = "true",
@@ -54,7 +55,7 @@ pub(crate) async fn run(args: &Args, host: Host) -> Result<u8, Failure> {
     if args.detach {
         if !args.flags.attach.is_empty() {
             let text = "conflicting options: cannot specify both --attach and --detach";
-            return Err(Failure::new(text).with_status(REFUSED));
+            return Err(Failure::new(text));
         }
         body.attach_stdin = Some(false);
         body.attach_stdout = Some(false);
