@@ -86,5 +86,5 @@ mod verify;
 
 pub use builder::{BuildError, Builder, FileWriter, Summary};
 pub use meta::{Attr, DeviceKind, FileKind, Ino, Limits, Meta, Timestamp};
-pub use reader::{Entry, Layer, OpenError};
+pub use reader::{Entry, Layer, OpenError, Seek};
 pub use verify::Damage;

@@ -5,6 +5,9 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 
+use rustix::fs::SeekFrom;
+use rustix::io::Errno;
+
 use crate::format::{
     BLOCK, BadHeader, ENTRY_LEN, EntryRecord, HEADER_LEN, Header, INODE_LEN, InodeRecord, Section,
     XATTR_LEN, XattrRecord,
@@ -28,6 +31,13 @@ pub struct Entry<'a> {
     pub name: &'a [u8],
     pub ino: Ino,
     pub kind: FileKind,
+}
+
+/// What to look for in a file that may have holes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Seek {
+    Data,
+    Hole,
 }
 
 /// Why a file is not a layer.
@@ -193,6 +203,26 @@ impl Layer {
         match start.checked_add(offset) {
             Some(position) if wanted > 0 => self.file.read_at(&mut buf[..wanted], position),
             _ => Ok(0),
+        }
+    }
+
+    /// The next data or hole of a regular file at or behind `offset`, its end being a hole;
+    /// `None` where there is none.
+    pub fn seek(&self, ino: Ino, seek: Seek, offset: u64) -> io::Result<Option<u64>> {
+        let (start, length) = self.extent(ino).ok_or(io::ErrorKind::InvalidInput)?;
+        if offset >= length {
+            return Ok(None);
+        }
+        let from = match seek {
+            Seek::Data => SeekFrom::Data(start + offset),
+            Seek::Hole => SeekFrom::Hole(start + offset),
+        };
+        match (seek, rustix::fs::seek(&self.file, from)) {
+            // Behind the extent are other files and the index, which are data.
+            (Seek::Data, Ok(at)) => Ok(Some(at - start).filter(|&found| found < length)),
+            (Seek::Hole, Ok(at)) => Ok(Some((at - start).min(length))),
+            (_, Err(Errno::NXIO)) => Ok(None),
+            (_, Err(errno)) => Err(errno.into()),
         }
     }
 

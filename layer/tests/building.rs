@@ -5,7 +5,9 @@ mod listing;
 use std::io::Write as _;
 use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 
-use hull_layer::{BuildError, Builder, DeviceKind, Layer, Limits, Meta, OpenError, Timestamp};
+use hull_layer::{
+    BuildError, Builder, DeviceKind, Layer, Limits, Meta, OpenError, Seek, Timestamp,
+};
 use listing::{contents, lines, open};
 
 /// Builds a layer with `fill` and opens it.
@@ -501,7 +503,16 @@ fn sparse_files_stay_sparse() {
     assert_eq!(&buf, b"start\0\0\0");
     assert_eq!(layer.read_at(sparse, (1 << 30) - 5, &mut buf).unwrap(), 8);
     assert_eq!(&buf, b"\0\0\0\0\0end");
+    let seek = |seek, offset| layer.seek(sparse, seek, offset).unwrap();
+    assert_eq!(seek(Seek::Data, 0), Some(0));
+    assert_eq!(seek(Seek::Hole, 0), Some(4096));
+    assert_eq!(seek(Seek::Data, 4096), Some(1 << 30));
+    assert_eq!(seek(Seek::Hole, 1 << 30), Some((1 << 30) + 3));
+    assert_eq!(seek(Seek::Hole, (1 << 30) + 3), None);
+    assert_eq!(seek(Seek::Data, u64::MAX), None);
     let zeroes = layer.resolve(b"zeroes").unwrap();
+    assert_eq!(layer.seek(zeroes, Seek::Data, 0).unwrap(), None);
+    assert_eq!(layer.seek(zeroes, Seek::Hole, 5).unwrap(), Some(5));
     assert_eq!(layer.attr(zeroes).unwrap().blocks, 0);
     let stored = layer.file().metadata().unwrap().blocks() * 512;
     assert!(stored < 64 << 10, "{stored} bytes are stored");
