@@ -1,0 +1,84 @@
+//! Connections from the host: one thread each, few at a time.
+//!
+//! What arrives may be anything. A frame that makes no sense ends its connection and nothing else.
+
+mod control;
+mod stream;
+
+use std::io;
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use crate::agent::Agent;
+use crate::thread;
+
+/// The most connections at once, of both kinds.
+const MAX_CONNECTIONS: usize = 128;
+/// How long a new stream connection may take to say what it wants.
+const OPENING: Duration = Duration::from_secs(10);
+
+/// Which port a connection came in at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Port {
+    /// Requests and replies.
+    Control,
+    /// Stdio of one process.
+    Stream,
+}
+
+/// Serves connections for one agent.
+#[derive(Clone)]
+pub struct Server {
+    agent: Arc<Agent>,
+    connections: Arc<AtomicUsize>,
+}
+
+impl Server {
+    /// A server without connections.
+    pub fn new(agent: Agent) -> Self {
+        Self {
+            agent: Arc::new(agent),
+            connections: Arc::default(),
+        }
+    }
+
+    /// Serves one connection on a thread of its own. Over the limit it is closed at once.
+    ///
+    /// # Errors
+    /// There is no thread to be had.
+    pub fn accept(&self, port: Port, connection: UnixStream) -> io::Result<()> {
+        let Some(slot) = Slot::take(&self.connections, MAX_CONNECTIONS) else {
+            return Ok(());
+        };
+        let agent = self.agent.clone();
+        thread::spawn("connection", move || {
+            match port {
+                Port::Control => control::serve(&agent, connection),
+                Port::Stream => stream::serve(&agent, &connection),
+            }
+            drop(slot);
+        })?;
+        Ok(())
+    }
+}
+
+/// One of a limited number, given back when dropped.
+struct Slot(Arc<AtomicUsize>);
+
+impl Slot {
+    fn take(count: &Arc<AtomicUsize>, most: usize) -> Option<Self> {
+        let add = |n: usize| (n < most).then_some(n + 1);
+        count
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, add)
+            .ok()?;
+        Some(Self(count.clone()))
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
+    }
+}

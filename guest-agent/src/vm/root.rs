@@ -1,0 +1,96 @@
+//! The container's root filesystem: the image's layers under a writable directory.
+//!
+//! ```text
+//!  /run/layers   virtio-fs, read-only: folders 0, 1, …     ─┐
+//!  /run/scratch  ext4 on the scratch disk, or a tmpfs        ├─► overlay, attached nowhere
+//!                upper/ work/                              ─┘
+//! ```
+
+use std::fs;
+use std::os::fd::OwnedFd;
+use std::path::Path;
+
+use hull_protocol::LAYERS_TAG;
+use hull_protocol::agent::RootFs;
+use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, MountFlags, UnmountFlags};
+
+use super::Step;
+use crate::platform::PlatformError;
+
+const LAYERS: &str = "/run/layers";
+const SCRATCH: &str = "/run/scratch";
+/// As Docker's; the kernel would take 500.
+const MAX_LAYERS: u32 = 128;
+
+/// Mounts what the root is made of and puts it together.
+pub(super) fn assemble(root: &RootFs) -> Result<OwnedFd, PlatformError> {
+    if root.layers == 0 {
+        return Err(PlatformError::NoLayers);
+    }
+    if root.layers > MAX_LAYERS {
+        return Err(PlatformError::TooManyLayers {
+            count: root.layers,
+            most: MAX_LAYERS,
+        });
+    }
+    // A Create that failed half way has left its mounts behind.
+    release()?;
+    let sealed = MountFlags::RDONLY | MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOATIME;
+    fs::create_dir_all(LAYERS).step("make", LAYERS)?;
+    rustix::mount::mount(LAYERS_TAG, LAYERS, "virtiofs", sealed, c"")
+        .step("mount layers", LAYERS_TAG)?;
+    fs::create_dir_all(SCRATCH).step("make", SCRATCH)?;
+    let flags = MountFlags::NOATIME | MountFlags::NOSUID | MountFlags::NODEV;
+    match &root.scratch {
+        Some(disk) => rustix::mount::mount(&**disk, SCRATCH, "ext4", flags, c"")
+            .step("mount scratch disk", disk)?,
+        None => rustix::mount::mount("tmpfs", SCRATCH, "tmpfs", flags, c"mode=755")
+            .step("mount", "scratch tmpfs")?,
+    }
+    overlay(Path::new(LAYERS), root.layers, Path::new(SCRATCH))
+}
+
+/// An overlay of the folders `0` to `count - 1` in `layers`, the highest number on top.
+pub(crate) fn overlay(layers: &Path, count: u32, scratch: &Path) -> Result<OwnedFd, PlatformError> {
+    let upper = scratch.join("upper");
+    let work = scratch.join("work");
+    for folder in [&upper, &work] {
+        if !folder.is_dir() {
+            fs::create_dir(folder).step("make", folder.display())?;
+        }
+    }
+    let context =
+        rustix::mount::fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC).step("open", "overlay")?;
+    let set = |key: &str, path: &Path| {
+        rustix::mount::fsconfig_set_string(&context, key, path).step("set", path.display())
+    };
+    rustix::mount::fsconfig_set_string(&context, "source", "overlay").step("set", "source")?;
+    for layer in (0..count).rev() {
+        set("lowerdir+", &layers.join(layer.to_string()))?;
+    }
+    set("upperdir", &upper)?;
+    set("workdir", &work)?;
+    rustix::mount::fsconfig_create(&context).step("make", "overlay")?;
+    let attributes = MountAttrFlags::MOUNT_ATTR_RELATIME;
+    rustix::mount::fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, attributes)
+        .step("mount", "overlay")
+}
+
+/// Takes everything apart again and leaves the disk clean.
+pub(super) fn release() -> Result<(), PlatformError> {
+    rustix::fs::sync();
+    for place in [SCRATCH, LAYERS] {
+        match rustix::mount::unmount(place, UnmountFlags::empty()) {
+            // Not mounted, or not even there.
+            Ok(()) | Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOENT) => {}
+            Err(rustix::io::Errno::BUSY) if place == SCRATCH => {
+                let flags = MountFlags::RDONLY;
+                rustix::mount::mount_remount(place, flags, c"").step("make read-only", place)?;
+            }
+            Err(rustix::io::Errno::BUSY) => {}
+            Err(e) => return Err(e).step("unmount", place),
+        }
+    }
+    rustix::fs::sync();
+    Ok(())
+}
