@@ -114,8 +114,8 @@ impl Machine {
     ) -> Result<(Self, std::os::unix::net::UnixListener), BuildError> {
         let Resources {
             kvm: kvm_fd,
-            mut kernel,
-            mut initramfs,
+            kernel,
+            initramfs,
             console,
             control,
             vsock,
@@ -160,7 +160,7 @@ impl Machine {
             words.push_str(word);
         }
 
-        let entry = boot::load(&memory, &mut kernel, &mut initramfs, &words)?;
+        let entry = boot::load(&memory, &kernel, &initramfs, &words)?;
         mptable::write(&memory, config.vcpus)?;
         registers::write_tables(&memory)?;
         let supported = cpuid::supported(&kvm).map_err(self::kvm("KVM_GET_SUPPORTED_CPUID"))?;

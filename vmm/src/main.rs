@@ -9,7 +9,7 @@ use hull_protocol::frame;
 use hull_protocol::vmm::{ExitReason, ExitReport, Started, VmConfig};
 use hull_vmm::config::{self, Resources};
 use hull_vmm::control::{self, Termination};
-use hull_vmm::jail::{self, seccomp};
+use hull_vmm::jail;
 use hull_vmm::machine::Machine;
 
 const USAGE: &str = "usage: hull-vmm --config-fd N\n\
@@ -74,7 +74,7 @@ fn live(config: &VmConfig) -> Result<ExitReport, ExitReport> {
     let resources = Resources::take(config);
     let (mut machine, listener) =
         Machine::build(config, resources).map_err(|e| failed(e.reason(), &e))?;
-    seccomp::enter(seccomp::Role::Main);
+    jail::confine_main_thread();
     machine.resume();
     if let Err(e) = control::serve(&mut machine, &listener, &termination) {
         machine

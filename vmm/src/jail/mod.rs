@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  root, engine's namespaces                     jailed
-//!  join cgroup ─ clone ─┬─► parent: map uid, announce pid, wait for the engine, exit
+//!  clone into cgroup ───┬─► parent: map uid, announce pid, wait for the engine, exit
 //!                       └─► child: own user, mount, pid, net, ipc, uts, cgroup namespaces
 //!                             ├─ root: an empty read-only tmpfs, the old one gone
 //!                             ├─ limits, no capabilities, no_new_privs, not dumpable
@@ -13,9 +13,12 @@
 //! no other process, no network, no right.
 
 mod namespaces;
+#[cfg(test)]
+mod policy;
 mod privileges;
+mod role;
 mod root;
-pub mod seccomp;
+pub(crate) mod seccomp;
 
 use std::io;
 use std::os::fd::RawFd;
@@ -57,15 +60,17 @@ pub(crate) fn check(result: libc::c_long) -> io::Result<libc::c_long> {
 /// A step failed; nothing has run yet.
 pub fn enter(jail: &Jail, started: RawFd, keep: &[RawFd]) -> Result<(), JailError> {
     close_all_but(keep).step("close inherited descriptors")?;
-    if let Some(cgroup) = jail.cgroup {
-        namespaces::join_cgroup(cgroup).step("join the cgroup")?;
-    }
-    namespaces::split(jail.uid, started)?;
+    namespaces::split(jail, started)?;
     root::empty()?;
     privileges::limit()?;
     privileges::drop_all()?;
     seccomp::arm();
     Ok(())
+}
+
+/// Confines the calling thread to what the main thread does, if the process is jailed.
+pub fn confine_main_thread() {
+    seccomp::enter(seccomp::Role::Main);
 }
 
 /// Closes everything above stderr that is not in the list.

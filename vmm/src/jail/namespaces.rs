@@ -5,7 +5,7 @@ use std::io::{self, Read, Write};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 
 use hull_protocol::frame;
-use hull_protocol::vmm::Started;
+use hull_protocol::vmm::{Jail, Started};
 
 use super::{JailError, Step, check};
 
@@ -14,38 +14,49 @@ const FLAGS: libc::c_int = libc::CLONE_NEWUSER
     | libc::CLONE_NEWPID
     | libc::CLONE_NEWNET
     | libc::CLONE_NEWIPC
-    | libc::CLONE_NEWUTS
-    | libc::CLONE_NEWCGROUP;
+    | libc::CLONE_NEWUTS;
 
-/// Moves this process, and so its child, into a cgroup by its open directory.
-pub(super) fn join_cgroup(directory: RawFd) -> io::Result<()> {
-    let flags = libc::O_WRONLY | libc::O_CLOEXEC;
-    // SAFETY: the name is a constant with its terminator.
-    let fd = unsafe { libc::openat(directory, c"cgroup.procs".as_ptr(), flags) };
-    check(fd.into())?;
-    // SAFETY: the descriptor was just opened and is nobody else's.
-    let mut procs = unsafe { File::from_raw_fd(fd) };
-    procs.write_all(b"0")
-}
+/// From `linux/sched.h`; it does not fit the type of libc's own.
+const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
 
 /// Goes on in a child with namespaces of its own, as user 0 of a user namespace in which that
 /// stands for `uid` and nothing else exists. The parent never returns.
-pub(super) fn split(uid: u32, started: RawFd) -> Result<(), JailError> {
+pub(super) fn split(jail: &Jail, started: RawFd) -> Result<(), JailError> {
     let (mut go, mut mapped) = pipe().step("make a pipe")?;
-    // SAFETY: the process has one thread, so the child is a whole copy; no stack is passed, as
-    // for fork.
-    let pid = unsafe { libc::syscall(libc::SYS_clone, FLAGS | libc::SIGCHLD, 0, 0, 0, 0) };
-    let pid = check(pid).step("make namespaces (are user namespaces allowed on this host?)")?;
+    let pid = clone(jail.cgroup)
+        .step("make namespaces in the VM's cgroup (are user namespaces allowed on this host?)")?;
     if pid != 0 {
         drop(go);
-        parent(pid as u32, uid, &mut mapped, started);
+        parent(pid as u32, jail.uid, &mut mapped, started);
     }
     drop(mapped);
     // SAFETY: closes this process's copy of the engine's socket, which only the parent uses: the
     // engine sees the parent's end alone.
     unsafe { libc::close(started) };
     go.read_exact(&mut [0]).step("wait for the uid mapping")?;
-    become_mapped_root().step("become the jail's user")
+    become_mapped_root().step("become the jail's user")?;
+    // Only now: a cgroup namespace begins at the cgroup of who makes it, and clone makes its
+    // namespaces before it moves the child.
+    // SAFETY: a plain number.
+    check(unsafe { libc::unshare(libc::CLONE_NEWCGROUP) }.into()).step("hide the cgroups")?;
+    Ok(())
+}
+
+/// Forks into namespaces, and into the cgroup at once: to move there later would wait for every
+/// processor of the host.
+fn clone(cgroup: Option<RawFd>) -> io::Result<libc::c_long> {
+    // SAFETY: an all-zero structure is valid: no flags, no stack.
+    let mut arguments: libc::clone_args = unsafe { std::mem::zeroed() };
+    arguments.flags = FLAGS as u64;
+    arguments.exit_signal = libc::SIGCHLD as u64;
+    if let Some(cgroup) = cgroup.and_then(|fd| u64::try_from(fd).ok()) {
+        arguments.flags |= CLONE_INTO_CGROUP;
+        arguments.cgroup = cgroup;
+    }
+    let size = size_of::<libc::clone_args>();
+    // SAFETY: the structure lives for the call. The process has one thread, so the child is a
+    // whole copy; no stack is passed, as for fork.
+    check(unsafe { libc::syscall(libc::SYS_clone3, &raw const arguments, size) })
 }
 
 fn parent(pid: u32, uid: u32, mapped: &mut File, started: RawFd) -> ! {

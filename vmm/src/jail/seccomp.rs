@@ -1,43 +1,23 @@
 //! What each thread may ask of the kernel once the guest runs.
 //!
-//! One allow-list for each role, written out; anything else kills the process. The lists hold
-//! what the role does, and what the allocator, thread exit and panics need. `ioctl` is let through
-//! only with the requests named here. Nothing opens a path, makes a process, a thread or a socket.
+//! One allow-list for each role, written out in `policy.rs`; anything else kills the process. The
+//! lists hold what the role does, and what the allocator, a thread's end and panics need. `ioctl`
+//! is let through only with one request. Nothing opens a path, makes a process, a thread or a
+//! socket. The programs are compiled by the build script.
 
-use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use seccompiler::{
-    BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter,
-    SeccompRule, TargetArch,
-};
+use seccompiler::sock_filter;
 
-/// A kind of thread.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Role {
-    /// Waits for the end and answers the control socket.
-    Main,
-    /// Runs a vCPU and answers its exits.
-    Vcpu,
-    /// Serves layers.
-    Fs,
-    /// Serves disks.
-    Blk,
-    /// Gives entropy.
-    Rng,
-    /// Carries connections.
-    Vsock,
-}
+pub(crate) use super::role::Role;
 
-/// `KVM_RUN`.
-const KVM_RUN: u64 = 0xae80;
-/// `PR_SET_NAME` is not needed after a thread's start; `PR_SET_VMA` names the allocator's memory.
-const PR_SET_VMA: u64 = 0x5356_4d41;
+// `PROGRAMS: [&[sock_filter]; 6]`, in the order of `Role::ALL`.
+include!(concat!(env!("OUT_DIR"), "/seccomp.rs"));
 
 static ARMED: AtomicBool = AtomicBool::new(false);
 
 /// From now on [`enter`] means it. A VMM without a jail, as tests use one, never calls this.
-pub fn arm() {
+pub(crate) fn arm() {
     ARMED.store(true, Ordering::Release);
 }
 
@@ -45,133 +25,46 @@ pub fn arm() {
 ///
 /// # Panics
 /// When the filter cannot be installed: a thread that cannot be confined must not run.
-pub fn enter(role: Role) {
+pub(crate) fn enter(role: Role) {
     if !ARMED.load(Ordering::Acquire) {
         return;
     }
-    let installed = filter(role).is_ok_and(|program| seccompiler::apply_filter(&program).is_ok());
+    let installed = seccompiler::apply_filter(PROGRAMS[role as usize]);
     assert!(
-        installed,
+        installed.is_ok(),
         "cannot install the seccomp filter of the {role:?} thread"
     );
-}
-
-fn filter(role: Role) -> Result<BpfProgram, seccompiler::BackendError> {
-    let mut rules: BTreeMap<i64, Vec<SeccompRule>> = BTreeMap::new();
-    for list in [EVERY_THREAD, calls(role)] {
-        for &call in list {
-            rules.insert(call, Vec::new());
-        }
-    }
-    let only = |arg, value| -> Result<Vec<SeccompRule>, seccompiler::BackendError> {
-        let condition =
-            SeccompCondition::new(arg, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, value)?;
-        Ok(vec![SeccompRule::new(vec![condition])?])
-    };
-    rules.insert(libc::SYS_prctl, only(0, PR_SET_VMA)?);
-    let request = match role {
-        Role::Vcpu => Some(KVM_RUN),
-        Role::Main | Role::Vsock => Some(libc::FIONBIO),
-        Role::Fs | Role::Blk | Role::Rng => None,
-    };
-    if let Some(request) = request {
-        rules.insert(libc::SYS_ioctl, only(1, request)?);
-    }
-    SeccompFilter::new(
-        rules,
-        SeccompAction::KillProcess,
-        SeccompAction::Allow,
-        TARGET,
-    )?
-    .try_into()
-}
-
-#[cfg(target_arch = "x86_64")]
-const TARGET: TargetArch = TargetArch::x86_64;
-#[cfg(target_arch = "aarch64")]
-const TARGET: TargetArch = TargetArch::aarch64;
-
-/// Memory, locks, time, signals, the end of a thread and of the process.
-const EVERY_THREAD: &[i64] = &[
-    libc::SYS_brk,
-    libc::SYS_mmap,
-    libc::SYS_munmap,
-    libc::SYS_mremap,
-    libc::SYS_mprotect,
-    libc::SYS_madvise,
-    libc::SYS_futex,
-    libc::SYS_sched_yield,
-    libc::SYS_clock_gettime,
-    libc::SYS_clock_nanosleep,
-    libc::SYS_getpid,
-    libc::SYS_gettid,
-    libc::SYS_tgkill,
-    libc::SYS_rt_sigaction,
-    libc::SYS_rt_sigprocmask,
-    libc::SYS_rt_sigreturn,
-    libc::SYS_sigaltstack,
-    libc::SYS_restart_syscall,
-    libc::SYS_read,
-    libc::SYS_write,
-    libc::SYS_close,
-    libc::SYS_epoll_create1,
-    libc::SYS_epoll_ctl,
-    libc::SYS_epoll_wait,
-    libc::SYS_epoll_pwait,
-    libc::SYS_exit,
-    libc::SYS_exit_group,
-];
-
-fn calls(role: Role) -> &'static [i64] {
-    match role {
-        Role::Main => &[
-            libc::SYS_accept4,
-            libc::SYS_recvfrom,
-            libc::SYS_sendto,
-            libc::SYS_fcntl,
-            libc::SYS_fdatasync,
-            libc::SYS_ftruncate,
-            libc::SYS_pwrite64,
-        ],
-        Role::Vcpu | Role::Rng => &[libc::SYS_getrandom],
-        Role::Fs => &[libc::SYS_pread64, libc::SYS_preadv, libc::SYS_lseek],
-        Role::Blk => &[
-            libc::SYS_preadv,
-            libc::SYS_pwritev,
-            libc::SYS_fdatasync,
-            libc::SYS_fallocate,
-            libc::SYS_pwrite64,
-        ],
-        Role::Vsock => &[
-            libc::SYS_accept4,
-            libc::SYS_readv,
-            libc::SYS_recvfrom,
-            libc::SYS_sendto,
-            libc::SYS_sendmsg,
-            libc::SYS_shutdown,
-        ],
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::jail::policy::{EVERY_THREAD, calls, guarded};
 
     #[test]
-    fn every_role_has_a_filter() {
-        for role in [
-            Role::Main,
-            Role::Vcpu,
-            Role::Fs,
-            Role::Blk,
-            Role::Rng,
-            Role::Vsock,
-        ] {
-            assert!(
-                filter(role).is_ok_and(|program| !program.is_empty()),
-                "{role:?}"
-            );
+    fn every_role_has_a_program_in_its_place() {
+        for (index, role) in Role::ALL.into_iter().enumerate() {
+            assert_eq!(role as usize, index);
+            let program = PROGRAMS[index];
+            assert!(program.len() > EVERY_THREAD.len(), "{role:?}");
+            for call in calls(role) {
+                assert!(
+                    program.iter().any(|i| i64::from(i.k) == *call),
+                    "{role:?}: {call}"
+                );
+            }
         }
+    }
+
+    #[test]
+    fn a_vcpu_may_ask_kvm_for_nothing_but_to_run() {
+        let requests: Vec<_> = guarded(Role::Vcpu)
+            .into_iter()
+            .filter(|g| g.call == libc::SYS_ioctl)
+            .map(|g| (g.argument, g.value))
+            .collect();
+        assert_eq!(requests, [(1, 0xae80)]);
+        assert!(guarded(Role::Blk).iter().all(|g| g.call != libc::SYS_ioctl));
     }
 
     #[test]
@@ -197,16 +90,10 @@ mod tests {
             libc::SYS_keyctl,
             libc::SYS_kill,
         ];
-        for role in [
-            Role::Main,
-            Role::Vcpu,
-            Role::Fs,
-            Role::Blk,
-            Role::Rng,
-            Role::Vsock,
-        ] {
+        for role in Role::ALL {
             for call in outside {
                 assert!(!EVERY_THREAD.contains(&call) && !calls(role).contains(&call));
+                assert!(guarded(role).iter().all(|g| g.call != call));
             }
         }
     }

@@ -1,14 +1,14 @@
 //! Loading the kernel and the zero page.
 
 use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
+use std::os::fd::AsFd;
 
 use linux_loader::loader::bootparam::boot_params;
-use linux_loader::loader::{Elf, KernelLoader};
 use vm_memory::{Bytes, GuestAddress, GuestMemoryBackend, GuestMemoryRegion};
 
+use super::elf::{self, ElfError};
 use super::{COMMAND_LINE, COMMAND_LINE_MAX, HIGH_MEMORY, MP_TABLE, ZERO_PAGE};
-use crate::memory::{GuestRam, MMIO_START};
+use crate::memory::{GuestRam, Iovecs, MMIO_START};
 
 /// e820: usable.
 const E820_RAM: u32 = 1;
@@ -16,9 +16,9 @@ const E820_RAM: u32 = 1;
 /// Why the guest cannot boot.
 #[derive(Debug, thiserror::Error)]
 pub enum BootError {
-    /// The file is no kernel that can be loaded.
-    #[error("the kernel is not an uncompressed x86-64 ELF image, or does not fit in memory")]
-    Kernel(#[source] linux_loader::loader::Error),
+    /// The kernel.
+    #[error(transparent)]
+    Kernel(#[from] ElfError),
     /// The initramfs cannot be read.
     #[error("cannot read the initramfs")]
     Initramfs(#[source] std::io::Error),
@@ -46,13 +46,12 @@ pub enum BootError {
 /// A file is not what it should be, or memory is too small.
 pub fn load(
     memory: &GuestRam,
-    kernel: &mut File,
-    initramfs: &mut File,
+    kernel: &File,
+    initramfs: &File,
     command_line: &str,
 ) -> Result<GuestAddress, BootError> {
-    let loaded = Elf::load(memory, None, kernel, Some(GuestAddress(HIGH_MEMORY)))
-        .map_err(BootError::Kernel)?;
-    let (initramfs_start, initramfs_size) = load_initramfs(memory, initramfs, loaded.kernel_end)?;
+    let loaded = elf::load(memory, kernel, HIGH_MEMORY)?;
+    let (initramfs_start, initramfs_size) = load_initramfs(memory, initramfs, loaded.end)?;
 
     if command_line.len() >= COMMAND_LINE_MAX {
         return Err(BootError::CommandLine(command_line.len()));
@@ -84,7 +83,7 @@ pub fn load(
     memory
         .write_obj(params, GuestAddress(ZERO_PAGE))
         .map_err(BootError::Memory)?;
-    Ok(loaded.kernel_load)
+    Ok(loaded.entry)
 }
 
 #[derive(Default)]
@@ -106,11 +105,10 @@ impl E820 {
 /// Puts the initramfs at the top of low memory, where it is least in the kernel's way.
 fn load_initramfs(
     memory: &GuestRam,
-    file: &mut File,
+    file: &File,
     kernel_end: u64,
 ) -> Result<(u64, u64), BootError> {
-    let size = file.seek(SeekFrom::End(0)).map_err(BootError::Initramfs)?;
-    file.rewind().map_err(BootError::Initramfs)?;
+    let size = file.metadata().map_err(BootError::Initramfs)?.len();
     let top = memory.last_addr().0.saturating_add(1).min(MMIO_START);
     let no_room = BootError::NoRoom {
         memory_mib: top >> 20,
@@ -123,18 +121,15 @@ fn load_initramfs(
     let Some(start) = start else {
         return Err(no_room);
     };
-    let mut left = file.take(size);
-    let mut at = GuestAddress(start);
-    let mut buffer = vec![0; 64 << 10];
-    loop {
-        let n = left.read(&mut buffer).map_err(BootError::Initramfs)?;
-        if n == 0 {
-            break;
-        }
-        memory
-            .write_slice(&buffer[..n], at)
-            .map_err(BootError::Memory)?;
-        at.0 += n as u64;
-    }
+    let Ok(length) = u32::try_from(size) else {
+        return Err(no_room);
+    };
+    let range = [(GuestAddress(start), length)];
+    let Ok(target) = Iovecs::collect(memory, &range, 0, usize::MAX) else {
+        return Err(no_room);
+    };
+    target
+        .read_from_at(file.as_fd(), 0)
+        .map_err(BootError::Initramfs)?;
     Ok((start, size))
 }

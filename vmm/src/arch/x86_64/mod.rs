@@ -13,6 +13,7 @@
 
 pub mod boot;
 pub mod cpuid;
+pub mod elf;
 pub mod mptable;
 pub mod registers;
 

@@ -24,30 +24,21 @@ const STOP: u64 = u64::MAX;
 
 /// Watches descriptors for a handler.
 #[derive(Debug)]
-pub struct Poller(Epoll);
+pub(crate) struct Poller(Epoll);
 
 impl Poller {
     /// Reports `events` on `fd` as `token`.
     ///
     /// # Errors
     /// As `epoll_ctl`.
-    pub fn add(&self, fd: RawFd, token: u64, events: EventSet) -> io::Result<()> {
+    pub(crate) fn add(&self, fd: RawFd, token: u64, events: EventSet) -> io::Result<()> {
         self.0
             .ctl(ControlOperation::Add, fd, EpollEvent::new(events, token))
-    }
-
-    /// Stops watching `fd`.
-    ///
-    /// # Errors
-    /// As `epoll_ctl`.
-    pub fn remove(&self, fd: RawFd) -> io::Result<()> {
-        self.0
-            .ctl(ControlOperation::Delete, fd, EpollEvent::default())
     }
 }
 
 /// What a device's worker does.
-pub trait Handler: Send + 'static {
+pub(crate) trait Handler: Send + 'static {
     /// Names the thread.
     const NAME: &'static str;
     /// What system calls it may make.
@@ -74,7 +65,7 @@ enum Order<H> {
 /// A device's thread. It is made with the device, before any vCPU runs, so that no vCPU thread
 /// ever needs the right to make one; it sleeps until the driver is ready.
 #[derive(Debug)]
-pub struct Runner<H> {
+pub(crate) struct Runner<H> {
     thread: Option<JoinHandle<()>>,
     orders: Sender<Order<H>>,
     returned: Receiver<H>,
@@ -87,7 +78,7 @@ impl<H: Handler> Runner<H> {
     ///
     /// # Errors
     /// No thread or descriptor can be had.
-    pub fn new() -> io::Result<Self> {
+    pub(crate) fn new() -> io::Result<Self> {
         let stop = Arc::new(EventFd::new(libc::EFD_NONBLOCK | libc::EFD_CLOEXEC)?);
         let (orders, inbox) = mpsc::channel();
         let (outbox, returned) = mpsc::channel();
@@ -114,7 +105,7 @@ impl<H: Handler> Runner<H> {
     }
 
     /// Puts a handler to work. A running one is stopped and dropped first.
-    pub fn start(&mut self, handler: H, interrupt: Arc<dyn Interrupt>) {
+    pub(crate) fn start(&mut self, handler: H, interrupt: Arc<dyn Interrupt>) {
         drop(self.stop());
         // Fails only where the thread panicked; the driver then waits on a dead device, and the
         // panic has ended the VM.
@@ -122,7 +113,7 @@ impl<H: Handler> Runner<H> {
     }
 
     /// Stops between two events and gives the handler back; `None` if none was at work.
-    pub fn stop(&mut self) -> Option<H> {
+    pub(crate) fn stop(&mut self) -> Option<H> {
         if !std::mem::take(&mut self.running) {
             return None;
         }
