@@ -224,7 +224,7 @@ fn directory_lines(path: &Path, shown: &str, lines: &mut Vec<String>) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 100, ..ProptestConfig::default() })]
 
     #[test]
     fn layers_hold_what_a_chroot_would_unpack(ops in prop::collection::vec(op(), 0..25)) {
