@@ -30,9 +30,11 @@ pub(super) fn split(jail: &Jail, started: RawFd) -> Result<(), JailError> {
         parent(pid as u32, jail.uid, &mut mapped, started);
     }
     drop(mapped);
-    // SAFETY: closes this process's copy of the engine's socket, which only the parent uses: the
-    // engine sees the parent's end alone.
-    unsafe { libc::close(started) };
+    // The engine's socket is the parent's alone, and the cgroup has been joined.
+    for fd in [Some(started), jail.cgroup].into_iter().flatten() {
+        // SAFETY: nothing else in this process uses the descriptor.
+        unsafe { libc::close(fd) };
+    }
     go.read_exact(&mut [0]).step("wait for the uid mapping")?;
     become_mapped_root().step("become the jail's user")?;
     // Only now: a cgroup namespace begins at the cgroup of who makes it, and clone makes its

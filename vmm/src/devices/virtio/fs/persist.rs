@@ -1,4 +1,5 @@
-//! State: its queue, nothing else.
+//! State: its queues, nothing else. The layers come with the configuration, and the device keeps
+//! nothing between requests.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,6 +8,6 @@ use super::super::persist::QueueStates;
 /// The device's state.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct State {
-    /// Its queue.
+    /// Its queues.
     pub queues: QueueStates,
 }
