@@ -18,6 +18,7 @@ use crate::devices::power::{PowerPort, RESET_PORT, Ready, ResetPort};
 use crate::devices::serial::{self, Console, Tail};
 use crate::devices::virtio::VirtioDevice;
 use crate::devices::virtio::blk::Blk;
+use crate::devices::virtio::fs::Fs;
 use crate::devices::virtio::rng::{HostEntropy, Rng};
 use crate::devices::virtio::transport::Transport;
 use crate::devices::virtio::vsock::Vsock;
@@ -143,7 +144,7 @@ impl Machine {
                 None
             }
         };
-        drop(layers);
+        board.attach_virtio("fs", || Fs::new(layers))?;
         for (file, read_only) in disks {
             board.attach_virtio("blk", || Blk::new(file, read_only))?;
         }
