@@ -245,7 +245,9 @@ impl Body {
         for _ in 0..3 {
             self.put_u32(attr.mtime.nanos);
         }
-        for value in [attr.mode, attr.nlink, attr.uid, attr.gid, attr.rdev, BLOCK, 0] {
+        for value in [
+            attr.mode, attr.nlink, attr.uid, attr.gid, attr.rdev, BLOCK, 0,
+        ] {
             self.put_u32(value);
         }
     }

@@ -79,7 +79,12 @@ impl Layers {
     ) -> Result<Reply<'_>, Errno> {
         let node = || Node::from_id(request.node).ok_or(Errno::STALE);
         match request.operation {
-            Operation::Init { major, minor, max_readahead, features } => {
+            Operation::Init {
+                major,
+                minor,
+                max_readahead,
+                features,
+            } => {
                 init(major, minor, features)?;
                 body.put_init(max_readahead, features & WANTED, MAX_PAGES);
             }
@@ -98,7 +103,11 @@ impl Layers {
             Operation::Read { offset, size } => {
                 return self.read(node()?, offset, room.min(size as usize));
             }
-            Operation::ReadDir { offset, size, detail } => {
+            Operation::ReadDir {
+                offset,
+                size,
+                detail,
+            } => {
                 let limit = room.min(size as usize).min(MAX_LISTING);
                 let mut listing = Listing::new(body, limit, detail);
                 self.list(node()?, offset, detail, &mut listing)?;
@@ -108,7 +117,10 @@ impl Layers {
             }
             Operation::StatFs => {
                 let blocks = self.0.iter().map(|layer| {
-                    layer.file().metadata().map_or(0, |metadata| metadata.len().div_ceil(4096))
+                    layer
+                        .file()
+                        .metadata()
+                        .map_or(0, |metadata| metadata.len().div_ceil(4096))
                 });
                 body.put_statfs(blocks.sum(), self.0.iter().map(Layer::inodes).sum());
             }
@@ -211,7 +223,11 @@ impl Layers {
             return Ok(Reply::Body);
         }
         let offset = start.checked_add(offset).ok_or(Errno::INVAL)?;
-        Ok(Reply::Contents { file: layer.file(), offset, length })
+        Ok(Reply::Contents {
+            file: layer.file(),
+            offset,
+            length,
+        })
     }
 
     /// Positions: 0 is `.`, 1 is `..`, then come the names in their order.
@@ -227,7 +243,13 @@ impl Layers {
         }
         let kind = FileKind::Directory.dirent_type();
         for (name, node, next) in [(&b"."[..], node, 1), (b"..", self.parent(node), 2)] {
-            let item = Item { name, kind, node: node.id(), next, attr: None };
+            let item = Item {
+                name,
+                kind,
+                node: node.id(),
+                next,
+                attr: None,
+            };
             if offset < next && !listing.add(&item) {
                 return Ok(());
             }
@@ -240,10 +262,20 @@ impl Layers {
                 let layers = (0..self.0.len()).skip(usize::try_from(skipped).unwrap_or(usize::MAX));
                 for (layer, next) in layers.zip(numbers) {
                     let node = Node::layer_root(layer);
-                    let attr = if wants_attr { self.attr(node).ok() } else { None };
+                    let attr = if wants_attr {
+                        self.attr(node).ok()
+                    } else {
+                        None
+                    };
                     let name = layer.to_string();
                     let name = name.as_bytes();
-                    if !listing.add(&Item { name, kind, node: node.id(), next, attr }) {
+                    if !listing.add(&Item {
+                        name,
+                        kind,
+                        node: node.id(),
+                        next,
+                        attr,
+                    }) {
                         break;
                     }
                 }
@@ -252,10 +284,24 @@ impl Layers {
                 let layer = self.0.get(number).ok_or(Errno::STALE)?;
                 let from = usize::try_from(skipped).unwrap_or(usize::MAX);
                 for (entry, next) in layer.entries(ino, from).zip(numbers) {
-                    let node = Node::Inode { layer: number, ino: entry.ino }.id();
-                    let attr = if wants_attr { layer.attr(entry.ino) } else { None };
+                    let node = Node::Inode {
+                        layer: number,
+                        ino: entry.ino,
+                    }
+                    .id();
+                    let attr = if wants_attr {
+                        layer.attr(entry.ino)
+                    } else {
+                        None
+                    };
                     let kind = entry.kind.dirent_type();
-                    if !listing.add(&Item { name: entry.name, kind, node, next, attr }) {
+                    if !listing.add(&Item {
+                        name: entry.name,
+                        kind,
+                        node,
+                        next,
+                        attr,
+                    }) {
                         break;
                     }
                 }
@@ -284,7 +330,11 @@ fn init(major: u32, minor: u32, features: u64) -> Result<(), Errno> {
     // A kernel with a later major version asks again with the one that is answered here.
     let spoken = major > MAJOR || (major == MAJOR && minor >= OLDEST_MINOR);
     let able = major > MAJOR || features & NEEDED == NEEDED;
-    if spoken && able { Ok(()) } else { Err(Errno::PROTO) }
+    if spoken && able {
+        Ok(())
+    } else {
+        Err(Errno::PROTO)
+    }
 }
 
 /// An attribute's (or list's) length where no room is given, else itself if it fits.

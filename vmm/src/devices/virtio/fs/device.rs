@@ -9,6 +9,7 @@ use hull_protocol::vmm::DeviceMetrics;
 
 use super::super::metrics::Counters;
 use super::super::persist::{DeviceState, QueueStates};
+use super::super::queue::DeviceQueue;
 use super::super::worker::Runner;
 use super::super::{Activation, DeviceType, VirtioDevice};
 use super::abi::Body;
@@ -53,7 +54,11 @@ impl Fs {
         let open = |(number, file)| {
             Layer::open(file).map_err(|source| io::Error::other(LayerError { number, source }))
         };
-        let layers = files.into_iter().enumerate().map(open).collect::<io::Result<Vec<_>>>()?;
+        let layers = files
+            .into_iter()
+            .enumerate()
+            .map(open)
+            .collect::<io::Result<Vec<_>>>()?;
         Self::with_layers(Layers::new(layers))
     }
 
@@ -67,7 +72,12 @@ impl Fs {
         let requests = QUEUES.len() as u32 - 1;
         config[TAG_FIELD..].copy_from_slice(&requests.to_le_bytes());
         let runner = Runner::new()?;
-        Ok(Self { layers: Some(layers), config, runner, counters: Arc::default() })
+        Ok(Self {
+            layers: Some(layers),
+            config,
+            runner,
+            counters: Arc::default(),
+        })
     }
 }
 
@@ -93,12 +103,29 @@ impl VirtioDevice for Fs {
     }
 
     fn activate(&mut self, activation: Activation) {
-        let Activation { memory, queues, interrupt, .. } = activation;
-        let Some(layers) = self.layers.take() else { return };
+        let Activation {
+            memory,
+            queues,
+            interrupt,
+            ..
+        } = activation;
+        let Some(layers) = self.layers.take() else {
+            return;
+        };
         let counters = Arc::clone(&self.counters);
         let line = Arc::clone(&interrupt);
         let body = Body::default();
-        self.runner.start(Worker { memory, queues, interrupt, layers, counters, body }, line);
+        self.runner.start(
+            Worker {
+                memory,
+                queues,
+                interrupt,
+                layers,
+                counters,
+                body,
+            },
+            line,
+        );
     }
 
     fn reset(&mut self) {
@@ -110,7 +137,7 @@ impl VirtioDevice for Fs {
     fn save(&mut self) -> DeviceState {
         let mut state = State::default();
         if let Some(worker) = self.runner.stop() {
-            let queues = worker.queues.iter().map(|queue| queue.state()).collect();
+            let queues = worker.queues.iter().map(DeviceQueue::state).collect();
             state.queues = QueueStates { queues };
             let line = Arc::clone(&worker.interrupt);
             self.runner.start(worker, line);

@@ -29,7 +29,12 @@ pub(super) struct Listing<'a> {
 
 impl<'a> Listing<'a> {
     pub(super) fn new(body: &'a mut Body, limit: usize, detail: Detail) -> Self {
-        Self { body, limit, detail, full: false }
+        Self {
+            body,
+            limit,
+            detail,
+            full: false,
+        }
     }
 
     /// Adds a name; `false` when it does not fit, and nothing more will.

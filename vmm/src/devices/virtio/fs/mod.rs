@@ -32,6 +32,8 @@ mod listing;
 mod node;
 pub mod persist;
 pub mod request;
+#[cfg(test)]
+mod sample;
 mod worker;
 
 pub use device::{Fs, LayerError};

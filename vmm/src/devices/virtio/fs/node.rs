@@ -35,7 +35,10 @@ impl Node {
 
     /// The root of a layer.
     pub(super) fn layer_root(layer: usize) -> Self {
-        Self::Inode { layer, ino: Layer::ROOT }
+        Self::Inode {
+            layer,
+            ino: Layer::ROOT,
+        }
     }
 }
 

@@ -21,17 +21,39 @@ pub struct Request<'a> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[allow(missing_docs, reason = "the fields are those of the kernel's header")]
 pub enum Operation<'a> {
-    Init { major: u32, minor: u32, max_readahead: u32, features: u64 },
+    Init {
+        major: u32,
+        minor: u32,
+        max_readahead: u32,
+        features: u64,
+    },
     Destroy,
-    Lookup { name: &'a [u8] },
+    Lookup {
+        name: &'a [u8],
+    },
     GetAttr,
     ReadLink,
-    Read { offset: u64, size: u32 },
-    ReadDir { offset: u64, size: u32, detail: Detail },
+    Read {
+        offset: u64,
+        size: u32,
+    },
+    ReadDir {
+        offset: u64,
+        size: u32,
+        detail: Detail,
+    },
     StatFs,
-    GetXattr { name: &'a [u8], size: u32 },
-    ListXattr { size: u32 },
-    Seek { offset: u64, seek: hull_layer::Seek },
+    GetXattr {
+        name: &'a [u8],
+        size: u32,
+    },
+    ListXattr {
+        size: u32,
+    },
+    Seek {
+        offset: u64,
+        seek: hull_layer::Seek,
+    },
     /// Closing what was never opened.
     Release,
     /// Forgets and interrupts: nothing to do and nothing to say.
@@ -83,10 +105,15 @@ impl<'a> Request<'a> {
             fits.then_some((length, opcode, unique, node))
         })();
         let (length, opcode, unique, node) = sound.ok_or(RequestError::Header)?;
-        let arguments = input.get(IN_HEADER..input.len().min(length as usize)).unwrap_or_default();
-        let operation =
-            operation(opcode, arguments).ok_or(RequestError::Arguments { unique })?;
-        Ok(Self { unique, node, operation })
+        let arguments = input
+            .get(IN_HEADER..input.len().min(length as usize))
+            .unwrap_or_default();
+        let operation = operation(opcode, arguments).ok_or(RequestError::Arguments { unique })?;
+        Ok(Self {
+            unique,
+            node,
+            operation,
+        })
     }
 }
 
@@ -100,10 +127,17 @@ fn operation(opcode: u32, arguments: &[u8]) -> Option<Operation<'_>> {
             // Kernels before 7.36 end here.
             let high = fields.u32().unwrap_or(0);
             let features = u64::from(low) | u64::from(high) << 32;
-            Operation::Init { major, minor, max_readahead, features }
+            Operation::Init {
+                major,
+                minor,
+                max_readahead,
+                features,
+            }
         }
         opcode::DESTROY => Operation::Destroy,
-        opcode::LOOKUP => Operation::Lookup { name: fields.name()? },
+        opcode::LOOKUP => Operation::Lookup {
+            name: fields.name()?,
+        },
         opcode::GETATTR => Operation::GetAttr,
         opcode::READLINK => Operation::ReadLink,
         opcode::READ => {
@@ -112,19 +146,32 @@ fn operation(opcode: u32, arguments: &[u8]) -> Option<Operation<'_>> {
         }
         opcode::READDIR => {
             let (offset, size) = fields.read()?;
-            Operation::ReadDir { offset, size, detail: Detail::Names }
+            Operation::ReadDir {
+                offset,
+                size,
+                detail: Detail::Names,
+            }
         }
         opcode::READDIRPLUS => {
             let (offset, size) = fields.read()?;
-            Operation::ReadDir { offset, size, detail: Detail::Attributes }
+            Operation::ReadDir {
+                offset,
+                size,
+                detail: Detail::Attributes,
+            }
         }
         opcode::STATFS => Operation::StatFs,
         opcode::GETXATTR => {
             let size = fields.u32()?;
             fields.skip(4)?;
-            Operation::GetXattr { name: fields.name()?, size }
+            Operation::GetXattr {
+                name: fields.name()?,
+                size,
+            }
         }
-        opcode::LISTXATTR => Operation::ListXattr { size: fields.u32()? },
+        opcode::LISTXATTR => Operation::ListXattr {
+            size: fields.u32()?,
+        },
         opcode::LSEEK => {
             fields.skip(8)?; // fh
             let offset = fields.u64()?;

@@ -21,6 +21,7 @@ use crate::memory::GuestRam;
 /// stopped.
 const BATCH: usize = 1024;
 
+#[derive(Debug)]
 pub(super) struct Worker {
     pub(super) memory: Arc<GuestRam>,
     pub(super) queues: Vec<DeviceQueue>,
@@ -43,8 +44,17 @@ impl Handler for Worker {
     }
 
     fn handle(&mut self, token: u64, _: EventSet, _: &Poller) -> Result<(), QueueError> {
-        let Self { memory, queues, interrupt, layers, counters, body } = self;
-        let queue = usize::try_from(token).ok().and_then(|index| queues.get_mut(index));
+        let Self {
+            memory,
+            queues,
+            interrupt,
+            layers,
+            counters,
+            body,
+        } = self;
+        let queue = usize::try_from(token)
+            .ok()
+            .and_then(|index| queues.get_mut(index));
         let Some(queue) = queue else { return Ok(()) };
         queue.clear_kick();
         let mut left = BATCH;
@@ -85,9 +95,10 @@ fn serve(
     // Nothing after the first four GiB of a chain's room, which is all that a chain can have.
     let room = (chain.writable_length() as usize).checked_sub(OUT_HEADER);
     let (unique, reply) = match Request::parse(input, chain.readable_length()) {
-        Ok(request) => {
-            (request.unique, layers.answer(&request, room.unwrap_or(0), body))
-        }
+        Ok(request) => (
+            request.unique,
+            layers.answer(&request, room.unwrap_or(0), body),
+        ),
         Err(RequestError::Arguments { unique }) => (unique, Reply::Error(Errno::INVAL)),
         Err(RequestError::Header) => {
             counters.error();
@@ -106,12 +117,25 @@ fn serve(
         Reply::Silent => Ok(0),
         Reply::Error(errno) => Err(errno),
         Reply::Body => Ok(chain.write(memory, OUT_HEADER, body.bytes())),
-        Reply::Contents { file, offset, length } => chain
+        Reply::Contents {
+            file,
+            offset,
+            length,
+        } => chain
             .writable(memory, OUT_HEADER, length)
             .map_err(|_| Errno::IO)
-            .and_then(|room| room.read_from_at(file.as_fd(), offset).map_err(|_| Errno::IO))
+            .and_then(|room| {
+                room.read_from_at(file.as_fd(), offset)
+                    .map_err(|_| Errno::IO)
+            })
             // The extent is in the file: less than it says is a damaged layer, not its end.
-            .and_then(|read| if read == length { Ok(read) } else { Err(Errno::IO) }),
+            .and_then(|read| {
+                if read == length {
+                    Ok(read)
+                } else {
+                    Err(Errno::IO)
+                }
+            }),
     };
     let (length, error) = match result {
         Ok(length) => (length, None),
