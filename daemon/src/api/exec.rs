@@ -1,8 +1,6 @@
 //! Further processes in running containers.
 
-use bollard_stubs::models::{
-    ExecConfig, ExecInspectResponse, ExecStartConfig, IdResponse, ProcessConfig,
-};
+use bollard_stubs::models::{ExecConfig, ExecInspectResponse, ExecStartConfig, ProcessConfig};
 use hull_engine::api::{ExecInspect, ExecSpec, ExecStart, ExecStarted};
 use hull_engine::{EngineError, TerminalSize};
 use hyper::{Method, StatusCode};
@@ -29,7 +27,14 @@ async fn create(app: App, mut request: Request) -> Result<Reply, ApiError> {
         .exec_create(request.id(), spec)
         .await?
         .to_string();
-    Reply::json_with(StatusCode::CREATED, &IdResponse { id })
+    Reply::json_with(StatusCode::CREATED, &Created { id })
+}
+
+/// The model for this writes `id`, which only clients that ignore case understand.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Created {
+    id: String,
 }
 
 fn spec(config: ExecConfig) -> Result<ExecSpec, ApiError> {
