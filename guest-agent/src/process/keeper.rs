@@ -28,7 +28,7 @@ pub(crate) struct Source {
 }
 
 /// Runs until the process has ended and its output is drained.
-pub(crate) fn keep(process: &Process, mut sources: Vec<Source>, oom: &OomCounter) {
+pub(crate) fn keep(process: &Process, mut sources: Vec<Source>, oom: OomCounter) {
     let mut buffer = vec![0; journal::READ];
     let mut end: Option<(Status, Instant)> = None;
     while end.is_none() || !sources.is_empty() {
@@ -56,9 +56,12 @@ pub(crate) fn keep(process: &Process, mut sources: Vec<Source>, oom: &OomCounter
         }
     }
     let Some((status, _)) = end else { return };
+    let oom_killed = oom.killed(status.signal == Some(libc::SIGKILL));
+    // Whoever hears of the end may find the control group unused.
+    drop(oom);
     process.finish(Exit {
         code: status.code,
-        oom_killed: oom.killed(status.signal == Some(libc::SIGKILL)),
+        oom_killed,
         time: clock::now(),
     });
 }

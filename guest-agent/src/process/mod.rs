@@ -104,7 +104,7 @@ impl Process {
             ended: Condvar::new(),
         });
         let keeper = process.clone();
-        crate::thread::spawn("keeper", move || keeper::keep(&keeper, outputs, &oom))
+        crate::thread::spawn("keeper", move || keeper::keep(&keeper, outputs, oom))
             .map_err(watch)?;
         Ok(process)
     }

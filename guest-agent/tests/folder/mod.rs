@@ -1,6 +1,9 @@
 //! A machine that is a folder: the root filesystem is made of busybox, and everything but the
 //! hardware is real.
 
+// Each test program uses its own part of this.
+#![allow(dead_code)]
+
 use std::fs;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -17,12 +20,18 @@ use rustix::mount::OpenTreeFlags;
 const PASSWD: &str = "root:x:0:0:root:/root:/bin/sh\nalice:x:1000:1000::/home/alice:/bin/sh\n";
 const GROUP: &str = "root:x:0:\nadm:x:4:alice\nalice:x:1000:\n";
 
+/// The owner of the folder: it goes with this, whatever the agent's threads still hold.
+pub(crate) struct Machine {
+    folder: Folder,
+    _root: tempfile::TempDir,
+}
+
 /// The folder and what was done to the machine.
 #[derive(Clone)]
-pub(crate) struct Machine(Arc<Inner>);
+pub(crate) struct Folder(Arc<Inner>);
 
 struct Inner {
-    root: tempfile::TempDir,
+    root: PathBuf,
     cgroups: PathBuf,
     containers: AtomicU32,
     flushed: AtomicU32,
@@ -50,19 +59,28 @@ impl Machine {
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let cgroups = cgroup_root().join(format!("hull-agent-{}-{number}", std::process::id()));
         fs::create_dir(&cgroups).unwrap();
-        Self(Arc::new(Inner {
-            root,
+        let folder = Folder(Arc::new(Inner {
+            root: root.path().to_owned(),
             cgroups,
             containers: AtomicU32::new(0),
             flushed: AtomicU32::new(0),
             off: Mutex::new(false),
             changed: Condvar::new(),
-        }))
+        }));
+        Self {
+            folder,
+            _root: root,
+        }
+    }
+
+    /// What an agent runs on.
+    pub(crate) fn platform(&self) -> Folder {
+        self.folder.clone()
     }
 
     /// A path in the container, seen from outside.
     pub(crate) fn path(&self, inside: &str) -> PathBuf {
-        self.0.root.path().join(inside)
+        self.folder.0.root.join(inside)
     }
 
     /// Puts an executable file there.
@@ -73,13 +91,14 @@ impl Machine {
     }
 
     pub(crate) fn flushed(&self) -> u32 {
-        self.0.flushed.load(Ordering::Acquire)
+        self.folder.0.flushed.load(Ordering::Acquire)
     }
 
     pub(crate) fn wait_for_power_off(&self) {
-        let off = self.0.off.lock().unwrap();
+        let off = self.folder.0.off.lock().unwrap();
         let limit = Duration::from_secs(30);
         let (off, _) = self
+            .folder
             .0
             .changed
             .wait_timeout_while(off, limit, |off| !*off)
@@ -97,29 +116,29 @@ fn cgroup_root() -> &'static Path {
         .expect("these tests need the version 2 control groups mounted")
 }
 
-impl Drop for Inner {
+impl Drop for Machine {
     fn drop(&mut self) {
-        for entry in fs::read_dir(&self.cgroups).into_iter().flatten().flatten() {
+        let cgroups = &self.folder.0.cgroups;
+        // The agent removes its groups; what a failed test has left is the next line's.
+        for entry in fs::read_dir(cgroups).into_iter().flatten().flatten() {
             // Files are the kernel's; groups of ended containers can go.
             let _ = fs::remove_dir(entry.path());
         }
-        let _ = fs::remove_dir(&self.cgroups);
+        let _ = fs::remove_dir(cgroups);
     }
 }
 
-impl Platform for Machine {
+impl Platform for Folder {
     fn prepare(&self) -> Result<(), PlatformError> {
         Ok(())
     }
 
     fn root(&self, _: &RootFs) -> Result<OwnedFd, PlatformError> {
         let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
-        rustix::mount::open_tree(CWD, self.0.root.path(), flags).map_err(|e| {
-            PlatformError::System {
-                step: "clone",
-                subject: "the root folder".into(),
-                source: e.into(),
-            }
+        rustix::mount::open_tree(CWD, &self.0.root, flags).map_err(|e| PlatformError::System {
+            step: "clone",
+            subject: "the root folder".into(),
+            source: e.into(),
         })
     }
 

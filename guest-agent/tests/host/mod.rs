@@ -1,5 +1,8 @@
 //! The host's side of the conversation, over socket pairs.
 
+// Each test program uses its own part of this.
+#![allow(dead_code)]
+
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
@@ -23,6 +26,22 @@ pub(crate) struct Host {
     next: u64,
 }
 
+/// Nothing of a container outlives its test.
+impl Drop for Host {
+    fn drop(&mut self) {
+        self.next += 1;
+        let request = Request {
+            id: self.next,
+            deadline_ms: None,
+            call: Call::Shutdown,
+        };
+        // A test that has shut down, hung up or failed half way gets no answer.
+        if frame::write(&mut self.control, &request).is_ok() {
+            let _ = frame::read::<Reply>(&mut self.control);
+        }
+    }
+}
+
 /// All that a process has written.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Seen {
@@ -40,7 +59,7 @@ impl Host {
 
     /// A host that has only connected.
     pub(crate) fn silent(machine: &Machine) -> Self {
-        let server = Server::new(Agent::new(machine.clone()));
+        let server = Server::new(Agent::new(machine.platform()));
         let control = connect(&server, Port::Control);
         Self {
             server,
@@ -119,6 +138,11 @@ impl Host {
 
     pub(crate) fn hang_up(&mut self) {
         self.control.shutdown(std::net::Shutdown::Both).unwrap();
+    }
+
+    /// Another connection.
+    pub(crate) fn connect(&self, port: Port) -> UnixStream {
+        connect(&self.server, port)
     }
 
     fn open(&self, process: &str, channel: Channel) -> Result<UnixStream, AgentError> {
