@@ -14,13 +14,21 @@ fn layers() -> Layers {
     let file = tempfile::tempfile().expect("a temporary file");
     let mut builder = Builder::new(file.try_clone().expect("a descriptor"), Limits::default())
         .expect("a builder");
-    fill(&mut builder).and_then(|()| builder.finish()).expect("a layer");
+    fill(&mut builder)
+        .and_then(|()| builder.finish())
+        .expect("a layer");
     Layers::new(vec![Layer::open(file).expect("a finished layer")])
 }
 
 fn fill(builder: &mut Builder) -> Result<(), BuildError> {
     let xattrs = vec![(b"user.k".to_vec(), b"value".to_vec())];
-    builder.directory(b"dir", Meta { xattrs, ..Meta::default() })?;
+    builder.directory(
+        b"dir",
+        Meta {
+            xattrs,
+            ..Meta::default()
+        },
+    )?;
     let mut file = builder.file(b"dir/file", Meta::default())?;
     file.append(b"text")?;
     file.skip(1 << 20)?;
@@ -33,7 +41,9 @@ fuzz_target!(|data: (u32, u16, &[u8])| {
     static LAYERS: OnceLock<Layers> = OnceLock::new();
     let (total, room, bytes) = data;
     let input = &bytes[..bytes.len().min(MAX_INPUT)];
-    let Ok(request) = Request::parse(input, total) else { return };
+    let Ok(request) = Request::parse(input, total) else {
+        return;
+    };
     let mut body = Body::default();
     let room = usize::from(room);
     match LAYERS.get_or_init(layers).answer(&request, room, &mut body) {
