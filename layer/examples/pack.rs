@@ -1,4 +1,5 @@
-//! Packs a directory of this host into a layer, for trying things out.
+//! Packs a directory of this host into a layer, for trying things out: an overlay's upper
+//! directory too, with its whiteouts and opaque directories. Other attributes are left out.
 //!
 //! `cargo run -p hull-layer --example pack DIRECTORY LAYER`
 
@@ -51,6 +52,10 @@ fn add(
     let kind = metadata.file_type();
     if kind.is_dir() {
         builder.directory(name, meta)?;
+        let mut value = [0; 1];
+        if rustix::fs::lgetxattr(path, c"trusted.overlay.opaque", &mut value) == Ok(1) {
+            builder.opaque(name)?;
+        }
     } else if kind.is_symlink() {
         builder.symlink(name, fs::read_link(path)?.as_os_str().as_bytes(), meta)?;
     } else if kind.is_file() {
