@@ -154,7 +154,12 @@ fn devpts() -> Result<OwnedFd, AgentError> {
     };
     let make = || {
         let context = rustix::mount::fsopen("devpts", FsOpenFlags::FSOPEN_CLOEXEC)?;
-        for (key, value) in [("ptmxmode", "0666"), ("mode", "0620"), ("gid", "5")] {
+        for (key, value) in [
+            ("source", "devpts"),
+            ("ptmxmode", "0666"),
+            ("mode", "0620"),
+            ("gid", "5"),
+        ] {
             rustix::mount::fsconfig_set_string(&context, key, value)?;
         }
         rustix::mount::fsconfig_create(&context)?;
