@@ -1,0 +1,98 @@
+//! `bench`: the figures that are tracked, one file each.
+//!
+//! Each prints its measured value beside its target; a missed target is said, and
+//! is not an error: a bench informs, tests decide.
+
+mod boot_instructions;
+mod kernel_build;
+mod kernel_size;
+mod profile;
+
+use anyhow::{Result, bail};
+
+use crate::arguments::Arguments;
+use crate::kernel::{self, Kernel};
+use crate::layout::Layout;
+
+type Measure = fn(&Layout, &Kernel) -> Result<Figure>;
+
+const FIGURES: &[(&str, Measure)] = &[
+    ("kernel-size", kernel_size::measure),
+    ("kernel-build", kernel_build::measure),
+    ("boot-instructions", boot_instructions::measure),
+];
+
+/// One measured value, its target, and where it goes.
+struct Figure {
+    about: &'static str,
+    value: f64,
+    target: f64,
+    unit: &'static str,
+    details: Vec<String>,
+}
+
+pub(crate) fn run(layout: &Layout, arguments: Arguments) -> Result<()> {
+    let wanted = arguments.words()?;
+    if let Some(unknown) = wanted
+        .iter()
+        .find(|name| !FIGURES.iter().any(|(known, _)| known == name))
+    {
+        let known: Vec<&str> = FIGURES.iter().map(|(name, _)| *name).collect();
+        bail!(
+            "no figure named {unknown:?}; there are: {}",
+            known.join(", ")
+        );
+    }
+    let kernel = kernel::ensure_built(layout)?;
+    let mut rows = Vec::new();
+    for (name, measure) in FIGURES {
+        if !wanted.is_empty() && !wanted.iter().any(|word| word == name) {
+            continue;
+        }
+        let figure = measure(layout, &kernel)?;
+        for detail in &figure.details {
+            println!("{detail}");
+        }
+        rows.push(row(name, &figure));
+    }
+    println!();
+    for row in rows {
+        println!("{row}");
+    }
+    Ok(())
+}
+
+fn row(name: &str, figure: &Figure) -> String {
+    let verdict = if figure.value <= figure.target {
+        "met"
+    } else {
+        "missed"
+    };
+    let Figure {
+        about,
+        value,
+        target,
+        unit,
+        ..
+    } = figure;
+    format!("{name:<20} {value:8.2} {unit:<6} target {target:6.1} {verdict:<7} {about}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_says_whether_the_target_is_met() {
+        let mut figure = Figure {
+            about: "size",
+            value: 12.0,
+            target: 12.0,
+            unit: "MiB",
+            details: Vec::new(),
+        };
+        assert!(row("kernel-size", &figure).contains(" met "));
+        figure.value = 12.1;
+        assert!(row("kernel-size", &figure).contains(" missed "));
+    }
+}
