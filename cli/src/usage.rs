@@ -35,9 +35,9 @@ pub(crate) fn explain(root: &Command, arguments: &[OsString], error: &clap::Erro
     let argument = context(ContextKind::InvalidArg);
     match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
-            Refused::Help(help(&path, command))
+            Refused::Help(help(root, &path, command))
         }
-        ErrorKind::MissingSubcommand => Refused::Help(help(&path, command)),
+        ErrorKind::MissingSubcommand => Refused::Help(help(root, &path, command)),
         ErrorKind::InvalidSubcommand => {
             let word = context(ContextKind::InvalidSubcommand);
             unknown_command(&path, &word)
@@ -85,6 +85,13 @@ pub(crate) fn explain(root: &Command, arguments: &[OsString], error: &clap::Erro
                 Some(source) => source.to_string(),
                 None => possible(error),
             };
+            if !flag.starts_with('-') {
+                return complaint(
+                    format!("hull: invalid argument \"{value}\": {reason}"),
+                    1,
+                    "Run",
+                );
+            }
             let spelled = spellings(command, &flag);
             let text = format!("invalid argument \"{value}\" for \"{spelled}\" flag: {reason}");
             complaint(text, REFUSED, "Run")
@@ -245,10 +252,14 @@ fn usage_line(path: &str, command: &Command) -> String {
     line
 }
 
-pub(crate) fn help(path: &str, command: &Command) -> String {
+fn help(root: &Command, path: &str, command: &Command) -> String {
     let mut out = format!("Usage:  {}\n", usage_line(path, command));
     if let Some(about) = command.get_about() {
         out.push_str(&format!("\n{about}\n"));
+    }
+    let aliases = aliases(root, path);
+    if !aliases.is_empty() {
+        out.push_str(&format!("\nAliases:\n  {}\n", aliases.join(", ")));
     }
     if path == "hull" {
         out.push_str(&verbs("Common Commands", command, |name| {
@@ -275,6 +286,45 @@ pub(crate) fn help(path: &str, command: &Command) -> String {
         ));
     }
     out
+}
+
+/// Verbs that have a word of their own beside the one in their group; none has no other.
+const SHORT: [(&str, &str, Option<&str>); 5] = [
+    ("container", "ls", Some("ps")),
+    ("container", "inspect", None),
+    ("image", "ls", Some("images")),
+    ("image", "rm", Some("rmi")),
+    ("image", "inspect", None),
+];
+
+/// All spellings of the verb at `path`, where it has more than one.
+fn aliases(root: &Command, path: &str) -> Vec<String> {
+    let groups = root
+        .get_subcommands()
+        .filter(|group| GROUPS.contains(&group.get_name()));
+    for group in groups {
+        let name = group.get_name();
+        for verb in group.get_subcommands() {
+            let word = verb.get_name();
+            let special = SHORT
+                .iter()
+                .find(|(of, long, _)| *of == name && *long == word);
+            let short = special.map_or(Some(word), |(_, _, short)| *short);
+            let short = short.filter(|short| root.find_subcommand(short).is_some());
+            let Some(short) = short.map(|short| format!("hull {short}")) else {
+                continue;
+            };
+            let long = |word: &str| format!("hull {name} {word}");
+            if path == short || path == long(word) {
+                let others = verb.get_all_aliases().map(long);
+                return std::iter::once(long(word))
+                    .chain(others)
+                    .chain([short])
+                    .collect();
+            }
+        }
+    }
+    Vec::new()
 }
 
 const COMMON: [&str; 6] = ["run", "exec", "ps", "images", "version", "info"];
@@ -323,7 +373,8 @@ fn options(title: &str, command: &Command) -> String {
             .first()
             .map(|value| value.to_string_lossy());
         if let Some(default) = default.filter(|default| default != "false") {
-            text.push_str(&format!(" (default \"{default}\")"));
+            let quote = if default == "true" { "" } else { "\"" };
+            text.push_str(&format!(" (default {quote}{default}{quote})"));
         }
         for (index, line) in wrap(&text, HELP_WIDTH.saturating_sub(width + 2))
             .iter()

@@ -19,6 +19,13 @@ pub(crate) struct Args {
     flags: Flags,
 }
 
+#[cfg(test)]
+impl Args {
+    pub(crate) fn into_flags(self) -> Flags {
+        self.flags
+    }
+}
+
 pub(crate) async fn run(args: &Args, client: &Client) -> Result<u8, Failure> {
     let plan = Plan::resolve(&args.flags)
         .map_err(|error| Failure::new(error.to_string()).of_verb("create", REFUSED))?;

@@ -54,7 +54,11 @@ fn describe(info: &Value, api: &str) -> String {
         "Client:\n Version:    {}\n API version: {api}\n\nServer:\n",
         env!("CARGO_PKG_VERSION")
     );
-    let mut line = |name: &str, value: String| text.push_str(&format!(" {name}: {value}\n"));
+    let mut line = |name: &str, value: String| {
+        if !value.is_empty() {
+            text.push_str(&format!(" {name}: {value}\n"));
+        }
+    };
     let plain = |name| {
         field(info, name)
             .map(ToString::to_string)

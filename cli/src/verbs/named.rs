@@ -9,22 +9,41 @@ use futures_util::stream;
 use crate::api::{Error, path_escape};
 use crate::failure::Failure;
 
-/// As many as Docker has under way at a time.
-pub(super) const TOGETHER: usize = 50;
-pub(super) const ONE_BY_ONE: usize = 1;
+/// How the named ones are gone through.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Manner {
+    at_once: usize,
+    /// What is not there is told, but is no failure.
+    missing_is_fine: bool,
+}
 
-/// Acts on each, `at_once` at a time, and tells how each went in the order of the names. One
+/// As many at a time as Docker has under way.
+pub(super) const TOGETHER: Manner = Manner {
+    at_once: 50,
+    missing_is_fine: false,
+};
+pub(super) const ONE_BY_ONE: Manner = Manner {
+    at_once: 1,
+    missing_is_fine: false,
+};
+/// For `--force`: to be gone is what was asked for.
+pub(super) const FORCED: Manner = Manner {
+    at_once: 50,
+    missing_is_fine: true,
+};
+
+/// Acts on each and tells how each went in the order of the names. One
 /// failure does not spare the others, but no daemon at all is said only once.
 pub(super) async fn each<'a, F, Fut>(
     names: &'a [String],
-    at_once: usize,
+    manner: Manner,
     act: F,
 ) -> Result<u8, Failure>
 where
     F: Fn(&'a str) -> Fut,
     Fut: Future<Output = Result<String, Error>>,
 {
-    let mut outcomes = stream::iter(names.iter().map(|name| act(name))).buffered(at_once);
+    let mut outcomes = stream::iter(names.iter().map(|name| act(name))).buffered(manner.at_once);
     let mut status = 0;
     while let Some(outcome) = outcomes.next().await {
         match outcome {
@@ -32,7 +51,9 @@ where
             Err(error) if error.is_unreachable() => return Err(error.into()),
             Err(error) => {
                 writeln!(std::io::stderr(), "{error}")?;
-                status = 1;
+                if !(manner.missing_is_fine && error.is_not_found()) {
+                    status = 1;
+                }
             }
         }
     }

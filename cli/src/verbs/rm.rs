@@ -2,7 +2,7 @@
 
 use bollard::query_parameters::RemoveContainerOptions;
 
-use super::named::{self, TOGETHER};
+use super::named::{self, FORCED, TOGETHER};
 use crate::api::Client;
 use crate::failure::Failure;
 
@@ -22,7 +22,8 @@ pub(crate) struct Args {
 }
 
 pub(crate) async fn run(args: &Args, client: &Client) -> Result<u8, Failure> {
-    named::each(&args.containers, TOGETHER, |name| async move {
+    let manner = if args.force { FORCED } else { TOGETHER };
+    named::each(&args.containers, manner, |name| async move {
         let options = RemoveContainerOptions {
             force: args.force,
             v: args.volumes,

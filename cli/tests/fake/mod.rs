@@ -44,6 +44,8 @@ struct Container {
     config: Value,
     attached: Option<Stdio>,
     process: Option<Process>,
+    /// Started before the test began.
+    started: bool,
 }
 
 struct State {
@@ -71,6 +73,17 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl Daemon {
     pub(crate) fn start() -> Daemon {
         Daemon::with(&[])
+    }
+
+    /// With a container that has been running all along; it shows itself when it is attached to.
+    pub(crate) fn running(config: Value) -> Daemon {
+        let daemon = Daemon::start();
+        *lock(&daemon.state.container) = Container {
+            config,
+            started: true,
+            ..Container::default()
+        };
+        daemon
     }
 
     /// With answers of the test's own: `("GET /info", 200, "{}")`.
@@ -193,7 +206,7 @@ async fn answer(
         .into_body()
         .collect()
         .await
-        .map(|body| body.to_bytes())
+        .map(http_body_util::Collected::to_bytes)
         .unwrap_or_default();
     let body = String::from_utf8_lossy(&body).into_owned();
     lock(&state.seen).push(Seen {
@@ -212,7 +225,16 @@ async fn answer(
                 let tty = lock(&state.container).config["Tty"] == true;
                 hijack(tty, upgrade, {
                     let state = Arc::clone(&state);
-                    move |stdio| lock(&state.container).attached = Some(stdio)
+                    move |stdio| {
+                        let started = {
+                            let mut container = lock(&state.container);
+                            container.attached = Some(stdio);
+                            container.started
+                        };
+                        if started {
+                            drop(start(&state));
+                        }
+                    }
                 })
             }
             ("POST", named) if named == format!("{container}/start") => start(&state),
@@ -230,7 +252,8 @@ async fn answer(
             }
             ("POST", named) if named == format!("/exec/{EXEC}/start") => exec(&state, upgrade),
             ("POST", named) if named == format!("/exec/{EXEC}/resize") => {
-                match lock(&state.exec).process.is_some() {
+                let running = lock(&state.exec).process.is_some();
+                match running {
                     true => {
                         resize(&state.exec, &query);
                         reply(200, "")
@@ -257,7 +280,8 @@ async fn answer(
             (_, named) if named.starts_with("/images/") => {
                 let name = named
                     .trim_start_matches("/images/")
-                    .trim_end_matches("/json");
+                    .trim_end_matches("/json")
+                    .trim_end_matches("/tag");
                 error(404, &format!("No such image: {name}:latest"))
             }
             _ => error(404, "page not found"),

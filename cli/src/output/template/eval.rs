@@ -199,6 +199,11 @@ impl Run {
                     .map(|(_, value)| value)
                     .unwrap_or_default(),
             )),
+            // A label's column is headed by the last part of its name.
+            (_, [Value::Text(key)]) if self.mode == Mode::Header => {
+                let last = key.rsplit('.').next().unwrap_or_default();
+                Ok(Value::Text(last.replace(['-', '_'], " ")))
+            }
             (value, []) => Ok(value),
             _ => Err(self.error(
                 first,
