@@ -10,7 +10,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::api::{self, App};
-use crate::listen::Host;
+use crate::listen::{Host, Listener};
 use crate::lock::RunLock;
 use crate::server::Server;
 use crate::{Options, notify};
@@ -41,8 +41,7 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
         .context("open the engine")?;
 
     let stop = CancellationToken::new();
-    let server = Server::new(App::new(engine.clone()), api::routes());
-    let serving = tokio::spawn(server.serve(listeners, stop.clone()));
+    let serving = tokio::spawn(serve(engine.clone(), listeners, stop.clone()));
     ready(&hosts);
 
     let why = tokio::select! {
@@ -55,6 +54,13 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
     serving.await.context("the server failed")?;
     engine.close().await;
     Ok(())
+}
+
+/// Answers for an engine until `stop` is cancelled. The sockets are gone then.
+async fn serve(engine: Engine, listeners: Vec<Listener>, stop: CancellationToken) {
+    Server::new(App::new(engine), api::routes())
+        .serve(listeners, stop)
+        .await;
 }
 
 /// Others may pass through to the socket, and see nothing else.
