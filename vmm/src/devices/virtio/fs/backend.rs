@@ -32,7 +32,12 @@ const WANTED: u64 = NEEDED
 
 /// Layers, lowest first.
 #[derive(Debug)]
-pub struct Layers(Vec<Layer>);
+pub struct Layers {
+    list: Vec<Layer>,
+    /// What they take on the host, in blocks of 4 KiB. Asked once, here: the thread that serves
+    /// them may not ask.
+    blocks: u64,
+}
 
 /// What goes back to the driver.
 #[derive(Debug)]
@@ -57,7 +62,15 @@ pub enum Reply<'a> {
 impl Layers {
     /// Serves these.
     pub fn new(layers: Vec<Layer>) -> Self {
-        Self(layers)
+        let size = |layer: &Layer| {
+            let length = layer.file().metadata().map(|metadata| metadata.len());
+            length.unwrap_or(0).div_ceil(4096)
+        };
+        let blocks = layers.iter().map(size).sum();
+        Self {
+            list: layers,
+            blocks,
+        }
     }
 
     /// Answers a request whose reply has so much room behind its header; the reply's bytes, if it
@@ -116,18 +129,12 @@ impl Layers {
                 }
             }
             Operation::StatFs => {
-                let blocks = self.0.iter().map(|layer| {
-                    layer
-                        .file()
-                        .metadata()
-                        .map_or(0, |metadata| metadata.len().div_ceil(4096))
-                });
-                body.put_statfs(blocks.sum(), self.0.iter().map(Layer::inodes).sum());
+                body.put_statfs(self.blocks, self.list.iter().map(Layer::inodes).sum());
             }
             Operation::GetXattr { name, size } => {
                 // Linux asks before every execution and overlayfs for every directory: where
                 // there is nothing to find, one answer is enough.
-                if !self.0.iter().any(Layer::has_xattrs) {
+                if !self.list.iter().any(Layer::has_xattrs) {
                     return Err(Errno::NOSYS);
                 }
                 let (layer, ino) = self.inode(node()?).ok_or(Errno::NODATA)?;
@@ -163,7 +170,10 @@ impl Layers {
         Ok(match node {
             Node::Top => self.layer_named(name),
             Node::Inode { layer, ino } => {
-                let child = self.0.get(layer).and_then(|found| found.lookup(ino, name));
+                let child = self
+                    .list
+                    .get(layer)
+                    .and_then(|found| found.lookup(ino, name));
                 child.map(|ino| Node::Inode { layer, ino })
             }
         })
@@ -172,14 +182,14 @@ impl Layers {
     fn layer_named(&self, name: &[u8]) -> Option<Node> {
         let number = std::str::from_utf8(name).ok()?.parse::<usize>().ok()?;
         // One name for each: not "+1", not "01".
-        let is_it = number < self.0.len() && number.to_string().as_bytes() == name;
+        let is_it = number < self.list.len() && number.to_string().as_bytes() == name;
         is_it.then(|| Node::layer_root(number))
     }
 
     fn parent(&self, node: Node) -> Node {
         match node {
             Node::Inode { layer, ino } if ino != Layer::ROOT => {
-                let parent = self.0.get(layer).and_then(|found| found.parent(ino));
+                let parent = self.list.get(layer).and_then(|found| found.parent(ino));
                 parent.map_or(Node::Top, |ino| Node::Inode { layer, ino })
             }
             Node::Inode { .. } | Node::Top => Node::Top,
@@ -193,14 +203,14 @@ impl Layers {
                 mode: FileKind::Directory.mode_bits() | 0o555,
                 uid: 0,
                 gid: 0,
-                nlink: 2 + self.0.len() as u32,
+                nlink: 2 + self.list.len() as u32,
                 size: 4096,
                 blocks: 0,
                 mtime: Timestamp::default(),
                 rdev: 0,
             }),
             Node::Inode { layer, ino } => {
-                let layer = self.0.get(layer).ok_or(Errno::STALE)?;
+                let layer = self.list.get(layer).ok_or(Errno::STALE)?;
                 layer.attr(ino).ok_or(Errno::STALE)
             }
         }
@@ -210,7 +220,7 @@ impl Layers {
     fn inode(&self, node: Node) -> Option<(&Layer, Ino)> {
         match node {
             Node::Top => None,
-            Node::Inode { layer, ino } => Some((self.0.get(layer)?, ino)),
+            Node::Inode { layer, ino } => Some((self.list.get(layer)?, ino)),
         }
     }
 
@@ -259,7 +269,8 @@ impl Layers {
         let wants_attr = detail == Detail::Attributes;
         match node {
             Node::Top => {
-                let layers = (0..self.0.len()).skip(usize::try_from(skipped).unwrap_or(usize::MAX));
+                let layers =
+                    (0..self.list.len()).skip(usize::try_from(skipped).unwrap_or(usize::MAX));
                 for (layer, next) in layers.zip(numbers) {
                     let node = Node::layer_root(layer);
                     let attr = if wants_attr {
@@ -281,7 +292,7 @@ impl Layers {
                 }
             }
             Node::Inode { layer: number, ino } => {
-                let layer = self.0.get(number).ok_or(Errno::STALE)?;
+                let layer = self.list.get(number).ok_or(Errno::STALE)?;
                 let from = usize::try_from(skipped).unwrap_or(usize::MAX);
                 for (entry, next) in layer.entries(ino, from).zip(numbers) {
                     let node = Node::Inode {
