@@ -12,13 +12,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use hull_protocol::VERSION;
-use hull_protocol::agent::{AgentError, Answer, Call, Create, ErrorKind, Exec, ProcessId};
+use hull_protocol::agent::{AgentError, Answer, ErrorKind, Exec, ProcessId};
 
 use crate::clock;
 use crate::container::Container;
 use crate::fault::fault;
 use crate::platform::Platform;
 use crate::process::Process;
+use crate::request::{Call, Create};
 
 /// The most processes kept at once, ended ones that were not forgotten among them.
 const MAX_PROCESSES: usize = 128;

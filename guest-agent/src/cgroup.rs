@@ -7,8 +7,9 @@ use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use oci_spec::runtime::LinuxResources;
 use rustix::fs::{Mode, OFlags};
+
+use crate::spec::Resources;
 
 /// Why a group could not be made or used.
 #[derive(Debug, thiserror::Error)]
@@ -37,10 +38,7 @@ pub(crate) struct Cgroup {
 
 impl Cgroup {
     /// Makes `dir` with these limits; its parent gets every controller the kernel offers there.
-    pub(crate) fn create(
-        dir: PathBuf,
-        limits: Option<&LinuxResources>,
-    ) -> Result<Self, CgroupError> {
+    pub(crate) fn create(dir: PathBuf, limits: &Resources) -> Result<Self, CgroupError> {
         if let Some(parent) = dir.parent() {
             enable_controllers(parent);
         }
@@ -50,10 +48,8 @@ impl Cgroup {
             source,
         })?;
         let group = Self { dir };
-        if let Some(limits) = limits {
-            for (file, value) in settings(limits) {
-                group.set(file, value)?;
-            }
+        for (file, value) in settings(limits) {
+            group.set(file, value)?;
         }
         Ok(group)
     }
@@ -183,53 +179,46 @@ fn enable_controllers(parent: &Path) {
 }
 
 /// The files to write, in order: pure, so that the arithmetic is tested.
-fn settings(limits: &LinuxResources) -> Vec<(&'static str, String)> {
+fn settings(limits: &Resources) -> Vec<(&'static str, String)> {
     let mut out = Vec::new();
     let max = |n: i64| match n {
         n if n < 0 => "max".to_owned(),
         n => n.to_string(),
     };
-    if let Some(memory) = limits.memory() {
-        if let Some(limit) = memory.limit().filter(|&n| n != 0) {
-            out.push(("memory.max", max(limit)));
-        }
-        if let Some(low) = memory.reservation().filter(|&n| n != 0) {
-            out.push(("memory.low", max(low)));
-        }
-        // The specification's swap is memory and swap together.
-        match (memory.swap(), memory.limit()) {
-            (Some(swap), _) if swap < 0 => out.push(("memory.swap.max", "max".to_owned())),
-            (Some(swap), Some(limit)) if swap > 0 && limit > 0 => {
-                out.push((
-                    "memory.swap.max",
-                    swap.saturating_sub(limit).max(0).to_string(),
-                ));
-            }
-            _ => {}
-        }
+    let memory = &limits.memory;
+    if let Some(limit) = memory.limit.filter(|&n| n != 0) {
+        out.push(("memory.max", max(limit)));
     }
-    if let Some(pids) = limits.pids() {
-        let limit = pids.limit();
-        if limit != 0 {
-            out.push(("pids.max", max(limit)));
-        }
+    if let Some(low) = memory.reservation.filter(|&n| n != 0) {
+        out.push(("memory.low", max(low)));
     }
-    if let Some(cpu) = limits.cpu() {
-        if let Some(quota) = cpu.quota().filter(|&n| n != 0) {
-            let period = cpu.period().unwrap_or(100_000);
-            out.push(("cpu.max", format!("{} {period}", max(quota))));
+    // The specification's swap is memory and swap together.
+    match (memory.swap, memory.limit) {
+        (Some(swap), _) if swap < 0 => out.push(("memory.swap.max", "max".to_owned())),
+        (Some(swap), Some(limit)) if swap > 0 && limit > 0 => {
+            let swap = swap.saturating_sub(limit).max(0);
+            out.push(("memory.swap.max", swap.to_string()));
         }
-        if let Some(shares) = cpu.shares().filter(|&n| n != 0) {
-            // The kernel's own mapping of 2..262144 shares to a weight of 1..10000.
-            let shares = shares.clamp(2, 262_144);
-            out.push((
-                "cpu.weight",
-                (1 + (shares - 2) * 9999 / 262_142).to_string(),
-            ));
-        }
-        if let Some(cpus) = cpu.cpus().as_ref().filter(|s| !s.is_empty()) {
-            out.push(("cpuset.cpus", cpus.clone()));
-        }
+        _ => {}
+    }
+    if limits.pids.limit != 0 {
+        out.push(("pids.max", max(limits.pids.limit)));
+    }
+    let cpu = &limits.cpu;
+    if let Some(quota) = cpu.quota.filter(|&n| n != 0) {
+        let period = cpu.period.filter(|&n| n != 0).unwrap_or(100_000);
+        out.push(("cpu.max", format!("{} {period}", max(quota))));
+    }
+    if let Some(shares) = cpu.shares.filter(|&n| n != 0) {
+        // The kernel's own mapping of 2..262144 shares to a weight of 1..10000.
+        let shares = shares.clamp(2, 262_144);
+        out.push((
+            "cpu.weight",
+            (1 + (shares - 2) * 9999 / 262_142).to_string(),
+        ));
+    }
+    if let Some(cpus) = cpu.cpus.as_ref().filter(|s| !s.is_empty()) {
+        out.push(("cpuset.cpus", cpus.clone()));
     }
     out
 }
@@ -239,7 +228,7 @@ mod tests {
     use super::*;
 
     fn check(resources: serde_json::Value, expected: &[(&str, &str)]) {
-        let limits: LinuxResources = serde_json::from_value(resources).unwrap();
+        let limits: Resources = serde_json::from_value(resources).unwrap();
         let settings = settings(&limits);
         let got: Vec<(&str, &str)> = settings.iter().map(|(f, v)| (*f, v.as_str())).collect();
         assert_eq!(got, expected);

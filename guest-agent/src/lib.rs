@@ -19,7 +19,9 @@ mod fault;
 mod journal;
 pub mod platform;
 mod process;
+mod request;
 mod server;
+mod spec;
 mod thread;
 pub mod vm;
 

@@ -3,13 +3,14 @@
 
 use std::path::PathBuf;
 
-use hull_protocol::agent::{Create, Exec, ProvidedFile, User};
-use oci_spec::runtime::{Linux, LinuxDevice, LinuxDeviceType, LinuxResources, Process, Spec};
+use hull_protocol::agent::{Exec, ProvidedFile, User};
 
-use crate::container::limits::{CapabilitySets, Rlimit};
+use crate::container::limits::{CapabilitySets, LimitError, Rlimit};
 use crate::container::mounts::{self, MountError};
 use crate::container::seccomp::{self, Filter, SeccompError};
 use crate::container::user::Credentials;
+use crate::request::Create;
+use crate::spec::{self, Linux, Process, Resources};
 
 /// What in a request contradicts itself or is not supported.
 #[derive(Debug, thiserror::Error)]
@@ -24,10 +25,12 @@ pub(crate) enum BlueprintError {
     RelativePath(String),
     #[error("too many {what}: at most {most}")]
     TooMany { what: &'static str, most: usize },
-    #[error("device {} has impossible numbers", .0.display())]
+    #[error("device {} is of no kind that can be made", .0.display())]
     Device(PathBuf),
     #[error("sysctl {0:?} is not a name")]
     Sysctl(String),
+    #[error(transparent)]
+    Limit(#[from] LimitError),
     #[error(transparent)]
     Mount(#[from] MountError),
     #[error(transparent)]
@@ -49,7 +52,7 @@ pub(crate) struct Blueprint {
     pub(crate) masked: Vec<PathBuf>,
     pub(crate) readonly: Vec<PathBuf>,
     pub(crate) readonly_root: bool,
-    pub(crate) resources: Option<LinuxResources>,
+    pub(crate) resources: Resources,
     pub(crate) init: bool,
     pub(crate) process: ProcessPlan,
 }
@@ -96,60 +99,57 @@ impl Blueprint {
             files,
             ..
         } = create;
-        let linux = spec.linux().clone().unwrap_or_else(bare);
-        let process = spec.process().as_ref().ok_or(BlueprintError::NoProcess)?;
+        let process = spec.process.ok_or(BlueprintError::NoProcess)?;
+        let linux = spec.linux;
         for file in &files {
             absolute(&file.path)?;
         }
         bounded("files", files.len())?;
         Ok(Self {
-            hostname: spec.hostname().clone(),
-            domainname: spec.domainname().clone(),
-            mounts: mounts::plan(spec.mounts().as_deref().unwrap_or_default())?,
-            devices: devices(linux.devices().as_deref().unwrap_or_default())?,
+            hostname: spec.hostname.filter(|n| !n.is_empty()),
+            domainname: spec.domainname.filter(|n| !n.is_empty()),
+            mounts: mounts::plan(&spec.mounts)?,
+            devices: devices(&linux.devices)?,
             files,
             sysctls: sysctls(&linux)?,
-            masked: paths("masked paths", linux.masked_paths().as_deref())?,
-            readonly: paths("readonly paths", linux.readonly_paths().as_deref())?,
-            readonly_root: readonly_root(&spec),
-            resources: linux.resources().clone(),
-            init,
+            masked: paths("masked paths", &linux.masked_paths)?,
+            readonly: paths("readonly paths", &linux.readonly_paths)?,
+            readonly_root: spec.root.is_some_and(|root| root.readonly),
             process: ProcessPlan::first(process, &linux, user)?,
+            resources: linux.resources,
+            init,
         })
     }
 }
 
 impl ProcessPlan {
-    fn first(process: &Process, linux: &Linux, user: User) -> Result<Self, BlueprintError> {
-        let known = process.user();
+    fn first(process: Process, linux: &Linux, user: User) -> Result<Self, BlueprintError> {
+        bounded("resource limits", process.rlimits.len())?;
         let user = if user.name.is_empty() && user.groups.is_empty() {
-            let mut groups = vec![known.gid()];
-            groups.extend(known.additional_gids().iter().flatten());
+            let mut groups = vec![process.user.gid];
+            groups.extend(&process.user.additional_gids);
             groups.sort_unstable();
             groups.dedup();
             UserPlan::Known(Credentials {
-                uid: known.uid(),
-                gid: known.gid(),
+                uid: process.user.uid,
+                gid: process.user.gid,
                 groups,
             })
         } else {
             UserPlan::Named(user)
         };
-        let rlimits = process.rlimits().as_deref().unwrap_or_default();
+        let rlimits = process.rlimits.iter().map(Rlimit::of);
         let plan = Self {
-            args: process.args().clone().unwrap_or_default(),
-            env: process.env().clone().unwrap_or_default(),
-            cwd: match process.cwd().to_string_lossy() {
-                cwd if cwd.is_empty() => "/".to_owned(),
-                cwd => cwd.into_owned(),
-            },
+            args: process.args,
+            env: process.env,
+            cwd: or_root(process.cwd),
             user,
-            umask: known.umask().unwrap_or(0o022),
-            capabilities: CapabilitySets::of(process.capabilities().as_ref()),
-            rlimits: rlimits.iter().map(Rlimit::of).collect(),
-            no_new_privileges: process.no_new_privileges().unwrap_or(false),
-            seccomp: linux.seccomp().as_ref().map(seccomp::compile).transpose()?,
-            oom_score_adj: process.oom_score_adj(),
+            umask: process.user.umask.unwrap_or(0o022),
+            capabilities: CapabilitySets::of(&process.capabilities)?,
+            rlimits: rlimits.collect::<Result<_, _>>()?,
+            no_new_privileges: process.no_new_privileges,
+            seccomp: linux.seccomp.as_ref().map(seccomp::compile).transpose()?,
+            oom_score_adj: process.oom_score_adj,
         };
         plan.check()
     }
@@ -160,11 +160,7 @@ impl ProcessPlan {
         let plan = Self {
             args: exec.args,
             env: exec.env,
-            cwd: if exec.cwd.is_empty() {
-                "/".to_owned()
-            } else {
-                exec.cwd
-            },
+            cwd: or_root(exec.cwd),
             user: if named {
                 UserPlan::Named(exec.user)
             } else {
@@ -190,25 +186,12 @@ impl ProcessPlan {
         if !self.cwd.starts_with('/') {
             return Err(BlueprintError::RelativeCwd(self.cwd));
         }
-        bounded("resource limits", self.rlimits.len())?;
         Ok(self)
     }
 }
 
-fn bare() -> Linux {
-    let mut linux = Linux::default();
-    linux
-        .set_devices(None)
-        .set_masked_paths(None)
-        .set_readonly_paths(None)
-        .set_resources(None);
-    linux
-}
-
-fn readonly_root(spec: &Spec) -> bool {
-    let root = spec.root().as_ref();
-    root.and_then(oci_spec::runtime::Root::readonly)
-        .unwrap_or(false)
+fn or_root(cwd: String) -> String {
+    if cwd.is_empty() { "/".to_owned() } else { cwd }
 }
 
 fn bounded(what: &'static str, count: usize) -> Result<(), BlueprintError> {
@@ -229,59 +212,49 @@ fn absolute(path: &str) -> Result<PathBuf, BlueprintError> {
     }
 }
 
-fn paths(what: &'static str, list: Option<&[String]>) -> Result<Vec<PathBuf>, BlueprintError> {
-    let list = list.unwrap_or_default();
+fn paths(what: &'static str, list: &[String]) -> Result<Vec<PathBuf>, BlueprintError> {
     bounded(what, list.len())?;
     list.iter().map(|p| absolute(p)).collect()
 }
 
-fn devices(list: &[LinuxDevice]) -> Result<Vec<Device>, BlueprintError> {
+fn devices(list: &[spec::Device]) -> Result<Vec<Device>, BlueprintError> {
     bounded("devices", list.len())?;
-    list.iter()
-        .map(|d| {
-            let bad = || BlueprintError::Device(d.path().clone());
-            let kind = match d.typ() {
-                LinuxDeviceType::B => libc::S_IFBLK,
-                LinuxDeviceType::P => libc::S_IFIFO,
-                LinuxDeviceType::C | LinuxDeviceType::U => libc::S_IFCHR,
-                LinuxDeviceType::A => return Err(bad()),
-            };
-            let major = u32::try_from(d.major()).map_err(|_| bad())?;
-            let minor = u32::try_from(d.minor()).map_err(|_| bad())?;
-            if !d.path().is_absolute() {
-                return Err(bad());
-            }
-            Ok(Device {
-                path: d.path().clone(),
-                mode: kind | (d.file_mode().unwrap_or(0o666) & 0o7777),
-                device: libc::makedev(major, minor),
-                uid: d.uid().unwrap_or(0),
-                gid: d.gid().unwrap_or(0),
-            })
+    let convert = |d: &spec::Device| {
+        let kind = match d.kind.as_str() {
+            "b" => libc::S_IFBLK,
+            "p" => libc::S_IFIFO,
+            "c" | "u" => libc::S_IFCHR,
+            _ => return Err(BlueprintError::Device(d.path.clone())),
+        };
+        if !d.path.is_absolute() {
+            return Err(BlueprintError::Device(d.path.clone()));
+        }
+        Ok(Device {
+            path: d.path.clone(),
+            mode: kind | (d.file_mode.unwrap_or(0o666) & 0o7777),
+            device: libc::makedev(d.major, d.minor),
+            uid: d.uid.unwrap_or(0),
+            gid: d.gid.unwrap_or(0),
         })
-        .collect()
+    };
+    list.iter().map(convert).collect()
 }
 
 /// `net.ipv4.ip_forward` is `/proc/sys/net/ipv4/ip_forward`; a name with slashes keeps its dots.
 fn sysctls(linux: &Linux) -> Result<Vec<(PathBuf, String)>, BlueprintError> {
-    let list = linux.sysctl().clone().unwrap_or_default();
-    bounded("sysctls", list.len())?;
-    let mut out: Vec<(PathBuf, String)> = list
-        .into_iter()
-        .map(|(name, value)| {
-            let relative = match name.contains('/') {
-                true => name.clone(),
-                false => name.replace('.', "/"),
-            };
-            let sound = |part: &str| !part.is_empty() && part != "." && part != "..";
-            if !relative.split('/').all(sound) {
-                return Err(BlueprintError::Sysctl(name));
-            }
-            Ok((PathBuf::from("/proc/sys").join(relative), value))
-        })
-        .collect::<Result<_, _>>()?;
-    out.sort();
-    Ok(out)
+    bounded("sysctls", linux.sysctl.len())?;
+    let convert = |(name, value): (&String, &String)| {
+        let relative = match name.contains('/') {
+            true => name.clone(),
+            false => name.replace('.', "/"),
+        };
+        let sound = |part: &str| !part.is_empty() && part != "." && part != "..";
+        if !relative.split('/').all(sound) {
+            return Err(BlueprintError::Sysctl(name.clone()));
+        }
+        Ok((PathBuf::from("/proc/sys").join(relative), value.clone()))
+    };
+    linux.sysctl.iter().map(convert).collect()
 }
 
 #[cfg(test)]

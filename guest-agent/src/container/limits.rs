@@ -1,7 +1,16 @@
 //! What a process may: resource limits and capabilities of the runtime specification, in the
 //! kernel's terms.
 
-use oci_spec::runtime::{Capabilities, LinuxCapabilities, PosixRlimit, PosixRlimitType};
+use crate::spec;
+
+/// What the kernel has no name for.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum LimitError {
+    #[error("unknown capability {0:?}")]
+    Capability(String),
+    #[error("unknown resource limit {0:?}")]
+    Rlimit(String),
+}
 
 /// The five sets, one bit for each capability.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -17,18 +26,15 @@ pub(crate) struct CapabilitySets {
 pub(crate) const CAPABILITIES: u32 = 64;
 
 impl CapabilitySets {
-    /// The sets of a specification; without one, none.
-    pub(crate) fn of(capabilities: Option<&LinuxCapabilities>) -> Self {
-        let Some(c) = capabilities else {
-            return Self::default();
-        };
-        Self {
-            bounding: bits(c.bounding().as_ref()),
-            effective: bits(c.effective().as_ref()),
-            permitted: bits(c.permitted().as_ref()),
-            inheritable: bits(c.inheritable().as_ref()),
-            ambient: bits(c.ambient().as_ref()),
-        }
+    /// The sets of a specification.
+    pub(crate) fn of(names: &spec::Capabilities) -> Result<Self, LimitError> {
+        Ok(Self {
+            bounding: bits(&names.bounding)?,
+            effective: bits(&names.effective)?,
+            permitted: bits(&names.permitted)?,
+            inheritable: bits(&names.inheritable)?,
+            ambient: bits(&names.ambient)?,
+        })
     }
 
     /// Everything the kernel has, for a privileged exec.
@@ -42,12 +48,13 @@ impl CapabilitySets {
     }
 }
 
-fn bits(set: Option<&Capabilities>) -> u64 {
-    let numbers = set
-        .into_iter()
-        .flatten()
-        .filter_map(|c| number(&c.to_string()));
-    numbers.fold(0, |bits, n| bits | 1 << n)
+fn bits(names: &[String]) -> Result<u64, LimitError> {
+    let mut bits = 0;
+    for name in names {
+        let number = name.strip_prefix("CAP_").and_then(number);
+        bits |= 1 << number.ok_or_else(|| LimitError::Capability(name.clone()))?;
+    }
+    Ok(bits)
 }
 
 /// In the order of the kernel's numbers.
@@ -110,49 +117,54 @@ pub(crate) struct Rlimit {
 }
 
 impl Rlimit {
-    pub(crate) fn of(limit: &PosixRlimit) -> Self {
-        let (name, resource) = match limit.typ() {
-            PosixRlimitType::RlimitCpu => ("RLIMIT_CPU", libc::RLIMIT_CPU),
-            PosixRlimitType::RlimitFsize => ("RLIMIT_FSIZE", libc::RLIMIT_FSIZE),
-            PosixRlimitType::RlimitData => ("RLIMIT_DATA", libc::RLIMIT_DATA),
-            PosixRlimitType::RlimitStack => ("RLIMIT_STACK", libc::RLIMIT_STACK),
-            PosixRlimitType::RlimitCore => ("RLIMIT_CORE", libc::RLIMIT_CORE),
-            PosixRlimitType::RlimitRss => ("RLIMIT_RSS", libc::RLIMIT_RSS),
-            PosixRlimitType::RlimitNproc => ("RLIMIT_NPROC", libc::RLIMIT_NPROC),
-            PosixRlimitType::RlimitNofile => ("RLIMIT_NOFILE", libc::RLIMIT_NOFILE),
-            PosixRlimitType::RlimitMemlock => ("RLIMIT_MEMLOCK", libc::RLIMIT_MEMLOCK),
-            PosixRlimitType::RlimitAs => ("RLIMIT_AS", libc::RLIMIT_AS),
-            PosixRlimitType::RlimitLocks => ("RLIMIT_LOCKS", libc::RLIMIT_LOCKS),
-            PosixRlimitType::RlimitSigpending => ("RLIMIT_SIGPENDING", libc::RLIMIT_SIGPENDING),
-            PosixRlimitType::RlimitMsgqueue => ("RLIMIT_MSGQUEUE", libc::RLIMIT_MSGQUEUE),
-            PosixRlimitType::RlimitNice => ("RLIMIT_NICE", libc::RLIMIT_NICE),
-            PosixRlimitType::RlimitRtprio => ("RLIMIT_RTPRIO", libc::RLIMIT_RTPRIO),
-            PosixRlimitType::RlimitRttime => ("RLIMIT_RTTIME", libc::RLIMIT_RTTIME),
-        };
-        Self {
+    pub(crate) fn of(limit: &spec::Rlimit) -> Result<Self, LimitError> {
+        let known = RESOURCES.iter().find(|(name, _)| *name == limit.kind);
+        let &(name, resource) = known.ok_or_else(|| LimitError::Rlimit(limit.kind.clone()))?;
+        Ok(Self {
             name,
             resource,
-            soft: limit.soft(),
-            hard: limit.hard(),
-        }
+            soft: limit.soft,
+            hard: limit.hard,
+        })
     }
 }
+
+const RESOURCES: [(&str, libc::__rlimit_resource_t); 16] = [
+    ("RLIMIT_CPU", libc::RLIMIT_CPU),
+    ("RLIMIT_FSIZE", libc::RLIMIT_FSIZE),
+    ("RLIMIT_DATA", libc::RLIMIT_DATA),
+    ("RLIMIT_STACK", libc::RLIMIT_STACK),
+    ("RLIMIT_CORE", libc::RLIMIT_CORE),
+    ("RLIMIT_RSS", libc::RLIMIT_RSS),
+    ("RLIMIT_NPROC", libc::RLIMIT_NPROC),
+    ("RLIMIT_NOFILE", libc::RLIMIT_NOFILE),
+    ("RLIMIT_MEMLOCK", libc::RLIMIT_MEMLOCK),
+    ("RLIMIT_AS", libc::RLIMIT_AS),
+    ("RLIMIT_LOCKS", libc::RLIMIT_LOCKS),
+    ("RLIMIT_SIGPENDING", libc::RLIMIT_SIGPENDING),
+    ("RLIMIT_MSGQUEUE", libc::RLIMIT_MSGQUEUE),
+    ("RLIMIT_NICE", libc::RLIMIT_NICE),
+    ("RLIMIT_RTPRIO", libc::RLIMIT_RTPRIO),
+    ("RLIMIT_RTTIME", libc::RLIMIT_RTTIME),
+];
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde::Deserialize as _;
 
-    fn sets(json: serde_json::Value) -> CapabilitySets {
-        let spec: LinuxCapabilities = serde_json::from_value(json).unwrap();
-        CapabilitySets::of(Some(&spec))
+    fn sets(json: &serde_json::Value) -> Result<CapabilitySets, LimitError> {
+        let names = spec::Capabilities::deserialize(json).unwrap();
+        CapabilitySets::of(&names)
     }
 
     #[test]
     fn capabilities_have_the_kernels_numbers() {
-        let sets = sets(serde_json::json!({
+        let sets = sets(&serde_json::json!({
             "bounding": ["CAP_CHOWN", "CAP_KILL", "CAP_CHECKPOINT_RESTORE"],
             "permitted": ["CAP_SYS_ADMIN"],
-        }));
+        }))
+        .unwrap();
         assert_eq!(sets.bounding, 1 | 1 << 5 | 1 << 40);
         assert_eq!(sets.permitted, 1 << 21);
         assert_eq!(sets.ambient, 0);
@@ -161,12 +173,22 @@ mod tests {
     #[test]
     fn every_capability_of_the_specification_has_its_own_bit() {
         let names: Vec<String> = NAMES.iter().map(|n| format!("CAP_{n}")).collect();
-        let sets = sets(serde_json::json!({ "bounding": names }));
+        let sets = sets(&serde_json::json!({ "bounding": names })).unwrap();
         assert_eq!(sets.bounding, (1 << 41) - 1);
     }
 
     #[test]
-    fn without_a_specification_there_are_none() {
-        assert_eq!(CapabilitySets::of(None), CapabilitySets::default());
+    fn what_the_kernel_does_not_know_is_refused() {
+        let unknown = sets(&serde_json::json!({ "ambient": ["CAP_FLY"] }));
+        assert_eq!(unknown, Err(LimitError::Capability("CAP_FLY".into())));
+        let limit = spec::Rlimit {
+            kind: "RLIMIT_FUN".into(),
+            soft: 1,
+            hard: 1,
+        };
+        assert_eq!(
+            Rlimit::of(&limit),
+            Err(LimitError::Rlimit("RLIMIT_FUN".into()))
+        );
     }
 }

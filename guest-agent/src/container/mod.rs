@@ -16,7 +16,7 @@ pub(crate) mod user;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use hull_protocol::agent::{AgentError, Create, ErrorKind, Exec, ProcessEntry, ProcessId};
+use hull_protocol::agent::{AgentError, ErrorKind, Exec, ProcessEntry, ProcessId};
 use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags};
 
 use crate::cgroup::{Cgroup, OomCounter};
@@ -28,6 +28,7 @@ use crate::fault::fault;
 use crate::platform::{Platform, PlatformError};
 use crate::process::Process;
 use crate::process::wiring::{self, AgentEnds};
+use crate::request::Create;
 
 /// A container whose first process exists.
 pub(crate) struct Container {
@@ -48,7 +49,7 @@ impl Container {
         platform.prepare()?;
         let root = platform.root(&root)?;
         let devpts = devpts()?;
-        let group = Arc::new(Cgroup::create(platform.cgroup(), plan.resources.as_ref())?);
+        let group = Arc::new(Cgroup::create(platform.cgroup(), &plan.resources)?);
         let door = group.door()?;
         let (agent_ends, child_ends) = wiring::wire(stdio, &devpts)?;
         let given = Materials {

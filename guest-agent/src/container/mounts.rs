@@ -7,8 +7,9 @@
 
 use std::path::{Component, Path, PathBuf};
 
-use oci_spec::runtime::Mount;
 use rustix::mount::MountFlags;
+
+use crate::spec::Mount;
 
 /// Why a mount of the specification is refused.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -93,19 +94,16 @@ pub(crate) fn plan(spec: &[Mount]) -> Result<Vec<Entry>, MountError> {
     }
     let mut plan = standard();
     for mount in spec {
-        let at = normal(mount.destination())?;
-        let kind = mount.typ().as_deref().unwrap_or("none");
+        let at = normal(&mount.destination)?;
+        let kind = mount.kind.as_deref().unwrap_or("none");
         let Some(kind) = Kind::parse(kind) else {
             return Err(MountError::Unsupported {
                 kind: kind.to_owned(),
                 at,
             });
         };
-        let (flags, data) = options(mount.options().as_deref().unwrap_or_default());
-        let source = match mount.source() {
-            Some(source) => source.to_string_lossy().into_owned(),
-            None => kind.source().to_owned(),
-        };
+        let (flags, data) = options(&mount.options);
+        let source = mount.source.as_deref().unwrap_or(kind.source()).to_owned();
         let entry = Entry {
             kind,
             source,

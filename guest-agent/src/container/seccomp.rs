@@ -2,7 +2,7 @@
 
 use std::io;
 
-use oci_spec::runtime::LinuxSeccomp;
+use crate::spec::Seccomp;
 
 /// Why a filter is refused.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -16,7 +16,7 @@ pub(crate) enum SeccompError {
 pub(crate) struct Filter(Vec<libc::sock_filter>);
 
 /// Compiles a filter.
-pub(crate) fn compile(_spec: &LinuxSeccomp) -> Result<Filter, SeccompError> {
+pub(crate) fn compile(_spec: &Seccomp) -> Result<Filter, SeccompError> {
     Err(SeccompError::Unsupported)
 }
 

@@ -8,11 +8,12 @@ use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use hull_protocol::agent::{AgentError, Answer, Call, ErrorKind, Reply, Request};
+use hull_protocol::agent::{AgentError, Answer, ErrorKind, Reply};
 use hull_protocol::frame;
 
 use crate::agent::{self, Agent};
 use crate::fault::fault;
+use crate::request::{Call, Request};
 use crate::server::Slot;
 use crate::thread;
 
