@@ -204,7 +204,7 @@ fn socket(folder: &Path) -> PathBuf {
 }
 
 /// A program of the build under test.
-fn program(name: &str) -> PathBuf {
+pub(crate) fn program(name: &str) -> PathBuf {
     root().join("target/hull/bin").join(name)
 }
 
@@ -216,7 +216,7 @@ fn root() -> &'static Path {
 pub(crate) fn busybox() -> &'static str {
     static IMAGE: OnceLock<String> = OnceLock::new();
     IMAGE.get_or_init(|| {
-        let path = root().join("target/hull/images/busybox.tar");
+        let path = root().join("target/busybox.tar");
         assert!(
             path.exists(),
             "{}: made by `cargo xtask e2e`",

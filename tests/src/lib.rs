@@ -7,6 +7,7 @@
 mod daemon;
 mod output;
 mod pty;
+mod raw_vm;
 mod traces;
 
 use std::time::{Duration, Instant};
@@ -14,6 +15,7 @@ use std::time::{Duration, Instant};
 pub use daemon::Daemon;
 pub use output::Output;
 pub use pty::Pty;
+pub use raw_vm::{Code, RawVm, RunningVm};
 pub use traces::Traces;
 
 /// How long anything may take in an emulated machine.
