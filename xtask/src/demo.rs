@@ -9,23 +9,20 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 
 use crate::arguments::Arguments;
-use crate::bootstrap;
 use crate::build::{self, Effort};
 use crate::layout::Layout;
 use crate::process::{command, read, run as run_command};
+use crate::{bootstrap, busybox};
 
 pub(crate) fn run(layout: &Layout, arguments: Arguments) -> Result<()> {
     arguments.finish()?;
     let mut steps = Steps::default();
     let hull = layout.bin("hull");
-    let image = layout.cargo_target().join("busybox.tar");
     steps.time("install missing packages", bootstrap::install_missing)?;
     steps.time("build Hull and its guest kernel", || {
         build::everything(layout, Effort::Release)
     })?;
-    steps.time("make the busybox image", || {
-        run_command(command("sh", [layout.recipe("busybox/build.sh")]).arg(&image))
-    })?;
+    let image = steps.time("make the busybox image", || busybox::make(layout))?;
     steps.time("start Hull and load the image", || {
         run_command(command(&hull, ["load", "--input"]).arg(&image))
     })?;

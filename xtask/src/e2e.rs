@@ -6,13 +6,14 @@
 //! existence of `/dev/kvm` says nothing (see `docs/`).
 
 use std::path::PathBuf;
-use std::process::Command;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 
 use crate::arguments::Arguments;
 use crate::build::{self, Effort};
+use crate::busybox;
 use crate::layout::Layout;
+use crate::place::Place;
 use crate::process::{command, read, watch};
 use crate::summary::Tally;
 use crate::test::Outcome;
@@ -27,6 +28,7 @@ pub(crate) fn run(layout: &Layout, arguments: Arguments) -> Result<()> {
 /// Builds all, then runs the tests whose name contains one of `filters`, or all.
 pub(crate) fn everything(layout: &Layout, filters: &[String]) -> Result<Outcome> {
     build::everything(layout, Effort::Release)?;
+    busybox::make(layout)?;
     let programs = test_programs(layout)?;
     ensure!(
         !programs.is_empty(),
@@ -51,52 +53,6 @@ pub(crate) fn everything(layout: &Layout, filters: &[String]) -> Result<Outcome>
         }
     }
     Ok(outcome)
-}
-
-/// Where the tests run.
-enum Place {
-    Host,
-    Machine,
-}
-
-impl Place {
-    fn choose(layout: &Layout) -> Result<Self> {
-        let hull = layout.bin("hull");
-        let report = command(&hull, ["doctor", "--json"])
-            .output()
-            .with_context(|| format!("run {} doctor", hull.display()))?;
-        if report.status.success() {
-            return Ok(Self::Host);
-        }
-        let supports = command(&hull, ["machine", "--help"])
-            .output()
-            .is_ok_and(|output| output.status.success());
-        if !supports {
-            bail!(
-                "KVM cannot run a guest on this host, and {} has no `machine` verb to emulate one",
-                hull.display()
-            );
-        }
-        Ok(Self::Machine)
-    }
-
-    fn describe(&self) -> &'static str {
-        match self {
-            Self::Host => "on this host, whose KVM runs guests",
-            Self::Machine => "in the emulated machine, as this host cannot run a guest",
-        }
-    }
-
-    fn command(&self, layout: &Layout, program: &PathBuf) -> Command {
-        match self {
-            Self::Host => Command::new(program),
-            Self::Machine => {
-                let mut machine = command(layout.bin("hull"), ["machine", "exec", "--"]);
-                machine.arg(program);
-                machine
-            }
-        }
-    }
 }
 
 /// The paths that cargo says it built.

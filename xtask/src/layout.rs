@@ -54,6 +54,11 @@ impl Layout {
         self.root.join("images/recipes").join(file)
     }
 
+    /// Where the end-to-end tests look for it.
+    pub(crate) fn busybox_image(&self) -> PathBuf {
+        self.root.join("target/busybox.tar")
+    }
+
     /// Scratch space for benches.
     pub(crate) fn bench(&self) -> PathBuf {
         self.root.join("target/bench")

@@ -29,7 +29,7 @@ const MEMORY_MIB: &str = "128";
 /// Lines of each table.
 const ROWS: usize = 16;
 
-pub(super) fn measure(layout: &Layout, kernel: &Kernel) -> Result<Figure> {
+pub(super) fn measure(layout: &Layout, kernel: &Kernel) -> Result<Vec<Figure>> {
     let work = layout.bench();
     fs::create_dir_all(&work).with_context(|| format!("make {}", work.display()))?;
     let symbols =
@@ -71,13 +71,13 @@ pub(super) fn measure(layout: &Layout, kernel: &Kernel) -> Result<Figure> {
     details.extend(profile.phases(&symbols).iter().take(ROWS).map(line));
     details.push("instructions by function (millions):".to_owned());
     details.extend(profile.functions(&symbols).iter().take(ROWS).map(line));
-    Ok(Figure {
+    Ok(vec![Figure {
         about: "instructions from the kernel's entry to /init, 128 MiB",
         value: profile.total as f64 / 1e6,
         target: 40.0,
         unit: "M",
         details,
-    })
+    }])
 }
 
 fn line((name, count): &(String, u64)) -> String {
