@@ -139,5 +139,6 @@ fn mount_system() -> Result<(), PlatformError> {
         }
         rustix::mount::mount(kind, at, kind, flags, data).step("mount", at)?;
     }
+    system::hurry_grace_periods();
     system::loopback_up()
 }
