@@ -1,6 +1,7 @@
 //! Whole messages: the bytes of a request against real layers, and the bytes of the reply.
 
 use std::os::unix::fs::FileExt;
+use std::sync::LazyLock;
 
 use proptest::prelude::*;
 
@@ -545,7 +546,8 @@ proptest! {
         small in prop::collection::vec(0_u8..4, 0..48),
         room in 0_usize..10_000,
     ) {
-        let layers = open(files());
+        static LAYERS: LazyLock<Layers> = LazyLock::new(|| open(files()));
+        let layers = &*LAYERS;
         let mut body = Body::default();
         for arguments in [arguments, small] {
             let bytes = request(opcode, 1, node, &arguments);
@@ -560,6 +562,12 @@ proptest! {
             }
         }
     }
+
+}
+
+proptest! {
+    // Each case makes a layer of its own.
+    #![proptest_config(ProptestConfig { cases: 100, ..ProptestConfig::default() })]
 
     #[test]
     fn damaged_layers_give_errors_not_panics(
