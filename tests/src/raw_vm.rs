@@ -8,6 +8,7 @@ use std::io::{Read, Seek, Write};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use hull_protocol::frame;
@@ -98,6 +99,8 @@ pub struct RawVm {
     started: (UnixStream, UnixStream),
     report: File,
     console: File,
+    /// The VMM.
+    pub program: PathBuf,
     /// May be spoilt before the start.
     pub config: VmConfig,
 }
@@ -108,16 +111,29 @@ impl RawVm {
         Self::with_kernel(&code.image())
     }
 
-    /// A guest with this file for a kernel.
+    /// A guest with this for a kernel.
     pub fn with_kernel(image: &[u8]) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let file = |name: &str, content: &[u8]| {
-            let path = folder.path().join(name);
-            fs::write(&path, content).unwrap();
-            File::options().read(true).write(true).open(path).unwrap()
+        let kernel = folder.path().join("kernel");
+        fs::write(&kernel, image).unwrap();
+        let initramfs = folder.path().join("initramfs");
+        fs::write(&initramfs, []).unwrap();
+        Self::in_folder(folder, &kernel, &initramfs)
+    }
+
+    /// A guest with these files for kernel and initramfs.
+    pub fn with_files(kernel: &Path, initramfs: &Path) -> Self {
+        Self::in_folder(tempfile::tempdir().unwrap(), kernel, initramfs)
+    }
+
+    fn in_folder(folder: TempDir, kernel: &Path, initramfs: &Path) -> Self {
+        let file = |name: &str| {
+            let mut options = File::options();
+            options.read(true).write(true).create_new(true);
+            options.open(folder.path().join(name)).unwrap()
         };
-        let (kernel, initramfs) = (file("kernel", image), file("initramfs", &[]));
-        let (report, console) = (file("report", &[]), file("console", &[]));
+        let (kernel, initramfs) = (File::open(kernel).unwrap(), File::open(initramfs).unwrap());
+        let (report, console) = (file("report"), file("console"));
         let kvm = File::options()
             .read(true)
             .write(true)
@@ -151,6 +167,7 @@ impl RawVm {
             started,
             report,
             console,
+            program: program("hull-vmm"),
             config,
         }
     }
@@ -169,7 +186,7 @@ impl RawVm {
             self.console.as_raw_fd(),
             reader.as_raw_fd(),
         ]);
-        let mut command = Command::new(program("hull-vmm"));
+        let mut command = Command::new(&self.program);
         command.args(["--config-fd", &reader.as_raw_fd().to_string()]);
         command
             .stdin(Stdio::null())
@@ -208,6 +225,26 @@ impl RunningVm {
         let mut socket = UnixStream::connect(path).unwrap();
         frame::write(&mut socket, request).unwrap();
         frame::read(&mut socket).unwrap()
+    }
+
+    /// Opens a connection to a port of the guest; returns once the guest has taken it.
+    pub fn dial(&self, port: u32) -> UnixStream {
+        let path = self.vm.folder.path().join("vsock.sock");
+        let mut socket = UnixStream::connect(path).unwrap();
+        writeln!(socket, "CONNECT {port}").unwrap();
+        let mut byte = [0];
+        while byte != *b"\n" {
+            socket.read_exact(&mut byte).unwrap();
+        }
+        socket
+    }
+
+    /// Lets the parent of a jailed VM go, as the engine does once it holds the VM by a pidfd.
+    pub fn let_go(&mut self) {
+        for end in [&self.vm.started.0, &self.vm.started.1] {
+            // An end that is closed already is as good.
+            let _ = end.shutdown(std::net::Shutdown::Both);
+        }
     }
 
     /// Sends a signal to the process.
