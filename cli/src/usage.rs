@@ -237,14 +237,11 @@ fn usage_line(path: &str, command: &Command) -> String {
             .get_num_args()
             .is_some_and(|range| range.max_values() > 1);
         match (arg.is_trailing_var_arg_set(), repeated) {
-            (true, _) => {
-                let needed = arg.get_num_args().map_or(1, |range| range.min_values());
-                line.push_str(if needed > 1 {
-                    " COMMAND [ARG...]"
-                } else {
-                    " [COMMAND] [ARG...]"
-                });
-            }
+            (true, _) => line.push_str(match (name, least(command)) {
+                ("COMMAND", _) => " [ARG...]",
+                (_, 2..) => " COMMAND [ARG...]",
+                _ => " [COMMAND] [ARG...]",
+            }),
             (false, true) => line.push_str(&format!(" [{name}...]")),
             (false, false) => {}
         }

@@ -21,6 +21,19 @@ pub(crate) enum Target<'a> {
 /// An exec answers "not yet" until it has started; this is how often it is asked again.
 const TRIES: u32 = 10;
 
+/// As [`follow`], for a container that has long drawn its screen: a size that differs for a
+/// moment makes it draw again, so that there is a prompt to see.
+pub(crate) async fn redraw(client: &Client, target: Target<'_>) -> Infallible {
+    if let Some(Size { rows, columns }) = Size::of_stdout() {
+        let taller = Size {
+            rows: rows.saturating_add(1),
+            columns,
+        };
+        drop(send(client, target, taller).await);
+    }
+    follow(client, target).await
+}
+
 /// Sets the size now and whenever it changes; never returns.
 pub(crate) async fn follow(client: &Client, target: Target<'_>) -> Infallible {
     let Ok(mut changes) = signal(SignalKind::window_change()) else {
@@ -42,21 +55,26 @@ pub(crate) async fn follow(client: &Client, target: Target<'_>) -> Infallible {
 }
 
 async fn set(client: &Client, target: Target<'_>) -> Result<(), Error> {
-    let Some(size) = Size::of_stdout() else {
-        return Ok(());
-    };
+    match Size::of_stdout() {
+        Some(size) => send(client, target, size).await,
+        None => Ok(()),
+    }
+}
+
+async fn send(client: &Client, target: Target<'_>, size: Size) -> Result<(), Error> {
+    let Size { rows, columns } = size;
     match target {
         Target::Container(id) => {
             let options = ResizeContainerTTYOptions {
-                h: i32::from(size.rows),
-                w: i32::from(size.columns),
+                h: i32::from(rows),
+                w: i32::from(columns),
             };
             client.docker().resize_container_tty(id, options).await?;
         }
         Target::Exec(id) => {
             let options = ResizeExecOptions {
-                height: size.rows,
-                width: size.columns,
+                height: rows,
+                width: columns,
             };
             client.docker().resize_exec(id, options).await?;
         }

@@ -48,10 +48,13 @@ fn a_plain_request_is_dockers() {
     let expected = json!({
         "Image": "busybox", "Cmd": ["echo", "-n", "--rm"], "Tty": false,
         "AttachStdin": false, "AttachStdout": true, "AttachStderr": true,
-        "OpenStdin": false, "StdinOnce": false,
+        "OpenStdin": false, "StdinOnce": false, "Labels": {},
         "HostConfig": {
             "NetworkMode": "default", "AutoRemove": false, "Privileged": false,
-            "ReadonlyRootfs": false,
+            "ReadonlyRootfs": false, "PortBindings": {}, "Devices": [], "Ulimits": [],
+            "Dns": [], "DnsOptions": [], "DnsSearch": [], "BlkioWeightDevice": [],
+            "BlkioDeviceReadBps": [], "BlkioDeviceWriteBps": [],
+            "BlkioDeviceReadIOps": [], "BlkioDeviceWriteIOps": [],
             "RestartPolicy": { "Name": "no", "MaximumRetryCount": 0 },
         },
     });

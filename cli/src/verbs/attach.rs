@@ -121,7 +121,7 @@ pub(crate) async fn run(args: &Args, client: &Client) -> Result<u8, Failure> {
     let proxy = args.sig_proxy && !subject.tty;
     let ended = tokio::select! {
         ended = session.run_until_signal() => ended?,
-        never = resize::follow(client, Target::Container(&subject.id)),
+        never = resize::redraw(client, Target::Container(&subject.id)),
             if subject.tty && stdout_is_terminal() => match never {},
         never = async { Caught::proxied().forward(client, &subject.id).await }, if proxy => match never {},
     };

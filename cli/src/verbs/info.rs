@@ -43,8 +43,11 @@ pub(crate) async fn run(args: &Args, client: &Client) -> Result<u8, Failure> {
         None => describe(&info, &client.api_version()),
     };
     std::io::stdout().write_all(text.as_bytes())?;
-    for warning in list(&info, "Warnings") {
-        writeln!(std::io::stderr(), "{warning}")?;
+    // Who asked for one field does not want more.
+    if args.format.is_none() {
+        for warning in list(&info, "Warnings") {
+            writeln!(std::io::stderr(), "{warning}")?;
+        }
     }
     Ok(0)
 }
