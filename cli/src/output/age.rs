@@ -4,6 +4,8 @@
 //! days, days to two weeks, weeks to two months and months to two years, so that an age
 //! never reads "1 days".
 
+use std::sync::OnceLock;
+
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
@@ -36,7 +38,19 @@ pub(crate) fn since(created: i64) -> String {
 
 /// A moment as Go prints one: `2026-11-21 02:50:38 +0000 UTC`, in local time.
 pub(crate) fn moment(created: i64) -> String {
-    moment_in(created, TimeZone::system())
+    static ZONE: OnceLock<TimeZone> = OnceLock::new();
+    moment_in(created, ZONE.get_or_init(local_zone).clone())
+}
+
+/// This host's zone from its one file. Asked in general, the whole zone database is gone
+/// through, which costs more than all the rest of a list.
+fn local_zone() -> TimeZone {
+    if std::env::var_os("TZ").is_some_and(|zone| !zone.is_empty()) {
+        return TimeZone::system();
+    }
+    let file = std::fs::read("/etc/localtime").ok();
+    file.and_then(|data| TimeZone::tzif("Local", &data).ok())
+        .unwrap_or(TimeZone::UTC)
 }
 
 fn moment_in(created: i64, zone: TimeZone) -> String {
