@@ -453,7 +453,6 @@ fn shutdown_kills_what_runs_answers_and_powers_off() {
     host.create(spec(&["sh", "-c", "while :; do echo y; done"]));
     host.start();
     assert_eq!(host.call(Call::Shutdown), Ok(Answer::Done));
-    host.hang_up();
     machine.wait_for_power_off();
     assert_eq!(machine.flushed(), 1);
 }

@@ -1,15 +1,17 @@
 //! A control connection: requests in, replies out in the order they are ready.
 
-use std::io::{Read, Write};
+use std::io::{self, Write};
 use std::net::Shutdown;
+use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::net::UnixStream;
 use std::sync::atomic::AtomicUsize;
 use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use hull_protocol::agent::{AgentError, Answer, ErrorKind, Reply};
 use hull_protocol::frame;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::agent::{self, Agent};
 use crate::fault::fault;
@@ -136,21 +138,33 @@ impl Line {
         }
     }
 
-    /// Waits until the host has taken the last reply: it closes when it has.
+    /// Waits until the last reply has left the guest: with the power what is queued would go too.
     fn hang_up(&self) {
-        let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
-        let waiting = writer
-            .shutdown(Shutdown::Write)
-            .and_then(|()| writer.set_read_timeout(Some(LAST_REPLY)));
-        if waiting.is_ok() {
-            // Closed, or late: both mean going on. The connection's own reader may see the
-            // end first, and then this one sees it too.
-            let _ = writer.read(&mut [0]);
+        let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        let since = Instant::now();
+        while since.elapsed() < LAST_REPLY && unsent(&writer).is_ok_and(|bytes| bytes > 0) {
+            let mut closed = [PollFd::from_borrowed_fd(writer.as_fd(), PollFlags::empty())];
+            // Wakes early if the host hangs up; there is no event for a queue that drains.
+            let moment = Timespec {
+                tv_sec: 0,
+                tv_nsec: 500_000,
+            };
+            let _ = poll(&mut closed, Some(&moment));
         }
     }
 }
 
-fn no_thread(error: &std::io::Error) -> AgentError {
+/// Bytes that have been written and not taken by the other side yet.
+fn unsent(socket: &UnixStream) -> io::Result<libc::c_int> {
+    let mut bytes = 0;
+    // SAFETY: SIOCOUTQ (the same number as TIOCOUTQ) writes one int to the pointer.
+    match unsafe { libc::ioctl(socket.as_raw_fd(), libc::TIOCOUTQ, &raw mut bytes) } {
+        -1 => Err(io::Error::last_os_error()),
+        _ => Ok(bytes),
+    }
+}
+
+fn no_thread(error: &io::Error) -> AgentError {
     fault(ErrorKind::System, format!("cannot start a thread: {error}"))
 }
 

@@ -136,10 +136,6 @@ impl Host {
         }
     }
 
-    pub(crate) fn hang_up(&mut self) {
-        self.control.shutdown(std::net::Shutdown::Both).unwrap();
-    }
-
     /// Another connection.
     pub(crate) fn connect(&self, port: Port) -> UnixStream {
         connect(&self.server, port)
