@@ -1,12 +1,30 @@
-//! The calls. Each finds its container and asks the container's own task.
+//! The calls. Each finds its container and asks the container's own task, or reads what it shows.
 
-use hull_protocol::agent::TerminalSize;
+use std::sync::Arc;
+use std::time::Duration;
 
+use hull_protocol::agent::{Call, ProcessId, TerminalSize};
+
+use crate::admission;
 use crate::api::*;
+use crate::container::{Beginning, Blueprint, Command, attach, exec, start_task};
+use crate::context::Context;
 use crate::error::EngineError;
-use crate::events::{EventBus, EventStream};
-use crate::id::ExecId;
-use crate::images::Images;
+use crate::events::EventStream;
+use crate::id::{ContainerId, ContainerName, ExecId};
+use crate::images::{ImageSource, Images};
+use crate::layout::{Layout, make_private, remove_tree};
+use crate::state::{Force, Phase};
+use crate::store::Store;
+
+use crate::{listing, lock, names, recovery, signal, top, waiting};
+
+/// From the stop signal to SIGKILL, where nobody says.
+const STOP_TIMEOUT: Duration = Duration::from_secs(10);
+/// From SIGKILL to pulling the plug.
+const KILL_TIMEOUT: Duration = Duration::from_secs(10);
+/// How many names are tried before one is asked for.
+const NAME_ATTEMPTS: u32 = 16;
 
 /// Containers and images of one data root. Clones are the same engine.
 ///
@@ -14,8 +32,8 @@ use crate::images::Images;
 /// or without the leading `/`.
 #[derive(Clone, Debug)]
 pub struct Engine {
-    images: Images,
-    events: EventBus,
+    context: Arc<Context>,
+    id: String,
 }
 
 /// Counts and facts, for `info` and `version`.
@@ -46,8 +64,30 @@ impl Engine {
     /// # Errors
     /// The data root cannot be used, or another engine has it.
     pub async fn open(options: Options) -> Result<Self, EngineError> {
-        let _ = options;
-        Err(EngineError::NotSupported("opening".into()))
+        let layout = layout(&options);
+        layout.prepare()?;
+        let source = crate::images::store(&layout.images())?;
+        Self::open_with(options, source).await
+    }
+
+    /// Opens with images from elsewhere than the image store; for tests.
+    ///
+    /// # Errors
+    /// As [`Engine::open`].
+    pub async fn open_with(
+        options: Options,
+        source: Arc<dyn ImageSource>,
+    ) -> Result<Self, EngineError> {
+        let layout = layout(&options);
+        layout.prepare()?;
+        let lock = lock::take(&layout.lock())?;
+        let store = Store::open(&layout.database())?;
+        let mut fresh = [0; 16];
+        crate::random::fill(&mut fresh).map_err(random_failed)?;
+        let id = store.identity(&hex::encode(fresh))?;
+        let context = Context::new(options, layout, (store, lock), Images::new(source));
+        recovery::recover(&context).await?;
+        Ok(Self { context, id })
     }
 
     /// Ends every task and connection, and leaves the VMs running for the next engine.
@@ -58,17 +98,33 @@ impl Engine {
     /// # Errors
     /// The image store cannot be read.
     pub async fn info(&self) -> Result<Info, EngineError> {
-        Err(EngineError::Closing)
+        let containers = self.context.all();
+        let count = |wanted: fn(Status) -> bool| {
+            containers
+                .iter()
+                .filter(|c| wanted(c.snapshot().phase.status()))
+                .count()
+        };
+        Ok(Info {
+            version: env!("CARGO_PKG_VERSION"),
+            id: self.id.clone(),
+            containers: containers.len(),
+            running: count(|s| s == Status::Running),
+            paused: count(|s| s == Status::Paused),
+            stopped: count(|s| !matches!(s, Status::Running | Status::Paused)),
+            images: self.images().list().await?.len(),
+            options: self.context.options.clone(),
+        })
     }
 
     /// The image store.
     pub fn images(&self) -> &Images {
-        &self.images
+        &self.context.images
     }
 
     /// What happens from now on.
     pub fn events(&self) -> EventStream {
-        self.events.subscribe()
+        self.context.events.subscribe()
     }
 
     /// Makes a container; with no name, one is made up.
@@ -80,8 +136,32 @@ impl Engine {
         name: Option<&str>,
         spec: CreateSpec,
     ) -> Result<Created, EngineError> {
-        let _ = (name, spec);
-        Err(EngineError::Closing)
+        admission::judge(&spec)?;
+        let given = name.map(str::parse::<ContainerName>).transpose()?;
+        let image = self.context.images.find(&spec.config.image).await?;
+        admission::judge_platform(&spec.config.image, &image)?;
+        let id = ContainerId::random().map_err(random_failed)?;
+        let blueprint = Blueprint::new(id.clone(), spec, &image)?;
+        let warnings = admission::warnings(&blueprint);
+        let name = self.claim_name(given, &id)?;
+        let dir = self.context.layout.container(&id);
+        let made = make_private(&dir).map_err(|source| EngineError::File {
+            path: dir.clone(),
+            source,
+        });
+        let stored = made.and_then(|()| Ok(self.context.store.insert(&blueprint, &name)?));
+        if let Err(error) = stored {
+            self.context.release(&name);
+            if let Err(error) = remove_tree(&dir) {
+                tracing::warn!(container = %id, %error, "a folder is left over");
+            }
+            return Err(error);
+        }
+        let beginning = Beginning::Rest(Phase::Created);
+        let state = ContainerState::created();
+        let container = start_task(&self.context, blueprint, name.clone(), state, beginning);
+        container.announce(&self.context, "create", &[]);
+        Ok(Created { id, name, warnings })
     }
 
     /// Starts it, and returns once its program runs.
@@ -89,7 +169,7 @@ impl Engine {
     /// # Errors
     /// [`EngineError::NotModified`] where it runs already; whatever kept it from starting.
     pub async fn start(&self, who: &str) -> Result<(), EngineError> {
-        Err(EngineError::NoSuchContainer(who.to_owned()))
+        self.context.find(who)?.ask(Command::Start).await
     }
 
     /// Stops it, and returns once it has ended.
@@ -97,8 +177,40 @@ impl Engine {
     /// # Errors
     /// [`EngineError::NotModified`] where it does not run.
     pub async fn stop(&self, who: &str, options: StopOptions) -> Result<(), EngineError> {
-        let _ = options;
-        Err(EngineError::NoSuchContainer(who.to_owned()))
+        let container = self.context.find(who)?;
+        let config = &container.blueprint.config;
+        let name = options.signal.as_ref().or(config.stop_signal.as_ref());
+        let number = signal::parse(name.map_or("TERM", String::as_str))?;
+        let seconds = config.stop_timeout.and_then(|s| u64::try_from(s).ok());
+        let timeout = options
+            .timeout
+            .or(seconds.map(Duration::from_secs))
+            .unwrap_or(STOP_TIMEOUT);
+        if !container.snapshot().phase.is_active() {
+            return Err(EngineError::NotModified(container.id().clone()));
+        }
+        let mut watch = container.watch();
+        let mut ended = async |limit: Duration| {
+            let stopped = watch.wait_for(|s| !s.phase.is_active());
+            tokio::time::timeout(limit, stopped).await.is_ok()
+        };
+        let send = async |number| match container.ask(Command::Signal(number, who.to_owned())).await
+        {
+            // It ended by itself: as good.
+            Err(EngineError::KillNotRunning { .. } | EngineError::NoSuchContainer(_)) => Ok(()),
+            other => other,
+        };
+        // A guest that cannot be reached gets no grace.
+        let heard = send(number).await.is_ok();
+        if !(heard && ended(timeout).await) {
+            let heard = send(libc::SIGKILL).await.is_ok();
+            if !(heard && ended(KILL_TIMEOUT).await) {
+                container.ask(Command::Unplug).await?;
+                ended(KILL_TIMEOUT).await;
+            }
+        }
+        container.announce(&self.context, "stop", &[]);
+        Ok(())
     }
 
     /// Stops it if it runs, and starts it.
@@ -106,8 +218,14 @@ impl Engine {
     /// # Errors
     /// As [`Engine::stop`] and [`Engine::start`].
     pub async fn restart(&self, who: &str, options: StopOptions) -> Result<(), EngineError> {
-        let _ = options;
-        Err(EngineError::NoSuchContainer(who.to_owned()))
+        match self.stop(who, options).await {
+            Ok(()) | Err(EngineError::NotModified(_)) => {}
+            Err(error) => return Err(error),
+        }
+        self.start(who).await?;
+        let container = self.context.find(who)?;
+        container.announce(&self.context, "restart", &[]);
+        Ok(())
     }
 
     /// Sends its first process a signal: a number, or a name with or without `SIG`. Empty is
@@ -116,8 +234,12 @@ impl Engine {
     /// # Errors
     /// It does not run, or there is no such signal.
     pub async fn kill(&self, who: &str, signal: &str) -> Result<(), EngineError> {
-        let _ = signal;
-        Err(EngineError::NoSuchContainer(who.to_owned()))
+        let name = if signal.is_empty() { "KILL" } else { signal };
+        let number = signal::parse(name)?;
+        self.context
+            .find(who)?
+            .ask(Command::Signal(number, who.to_owned()))
+            .await
     }
 
     /// Holds its vCPUs.
@@ -125,7 +247,7 @@ impl Engine {
     /// # Errors
     /// It does not run, or is paused.
     pub async fn pause(&self, who: &str) -> Result<(), EngineError> {
-        Err(EngineError::NoSuchContainer(who.to_owned()))
+        self.context.find(who)?.ask(Command::Pause).await
     }
 
     /// Lets them run on.
@@ -133,7 +255,7 @@ impl Engine {
     /// # Errors
     /// It is not paused.
     pub async fn unpause(&self, who: &str) -> Result<(), EngineError> {
-        Err(EngineError::NoSuchContainer(who.to_owned()))
+        self.context.find(who)?.ask(Command::Unpause).await
     }
 
     /// Gives it another name.
@@ -141,8 +263,23 @@ impl Engine {
     /// # Errors
     /// The name is taken or none.
     pub async fn rename(&self, who: &str, name: &str) -> Result<(), EngineError> {
-        let _ = name;
-        Err(EngineError::NoSuchContainer(who.to_owned()))
+        let container = self.context.find(who)?;
+        let name: ContainerName = name.parse()?;
+        let old = container.name();
+        if name == old {
+            return Err(EngineError::Invalid(
+                "Renaming a container with the same name as its current name".into(),
+            ));
+        }
+        self.context.claim(&name, container.id())?;
+        if let Err(error) = self.context.store.rename(container.id(), &name) {
+            self.context.release(&name);
+            return Err(error.into());
+        }
+        container.set_name(name);
+        self.context.release(&old);
+        container.announce(&self.context, "rename", &[("oldName", format!("/{old}"))]);
+        Ok(())
     }
 
     /// Removes it and all it wrote.
@@ -150,8 +287,8 @@ impl Engine {
     /// # Errors
     /// It runs and `force` was not said.
     pub async fn remove(&self, who: &str, options: RemoveOptions) -> Result<(), EngineError> {
-        let _ = options;
-        Err(EngineError::NoSuchContainer(who.to_owned()))
+        let force = if options.force { Force::Yes } else { Force::No };
+        self.context.find(who)?.ask(Command::Remove(force)).await
     }
 
     /// Removes every container that does not run.
@@ -159,8 +296,19 @@ impl Engine {
     /// # Errors
     /// A filter is not known.
     pub async fn prune(&self, filters: Filters) -> Result<Pruned, EngineError> {
-        let _ = filters;
-        Err(EngineError::Closing)
+        let mut pruned = Pruned::default();
+        for container in listing::select_for_prune(&self.context, &filters)? {
+            let bytes = listing::scratch_bytes(&self.context, container.id());
+            match container.ask(Command::Remove(Force::No)).await {
+                Ok(()) => {
+                    pruned.containers.push(container.id().clone());
+                    pruned.reclaimed += bytes;
+                }
+                // Started or removed by somebody else meanwhile.
+                Err(error) => tracing::debug!(container = %container.id(), %error, "not pruned"),
+            }
+        }
+        Ok(pruned)
     }
 
     /// Begins to wait: what happens after this returns is not missed.
@@ -168,8 +316,11 @@ impl Engine {
     /// # Errors
     /// No such container.
     pub async fn wait(&self, who: &str, condition: WaitCondition) -> Result<Waiting, EngineError> {
-        let _ = condition;
-        Err(EngineError::NoSuchContainer(who.to_owned()))
+        Ok(waiting::begin(
+            &self.context,
+            &self.context.find(who)?,
+            condition,
+        ))
     }
 
     /// Attaches to its first process; also before it is started.
@@ -181,8 +332,11 @@ impl Engine {
         who: &str,
         options: AttachOptions,
     ) -> Result<Attachment, EngineError> {
-        let _ = options;
-        Err(EngineError::NoSuchContainer(who.to_owned()))
+        let container = self.context.find(who)?;
+        if container.snapshot().phase == Phase::Paused {
+            return Err(EngineError::Paused(container.id().clone(), "attach"));
+        }
+        Ok(attach::attach(&self.context, &container, options).await)
     }
 
     /// Sets the size of its terminal.
@@ -190,8 +344,16 @@ impl Engine {
     /// # Errors
     /// It does not run.
     pub async fn resize(&self, who: &str, size: TerminalSize) -> Result<(), EngineError> {
-        let _ = size;
-        Err(EngineError::NoSuchContainer(who.to_owned()))
+        let container = self.context.find(who)?;
+        let call = Call::Resize {
+            process: ProcessId::init(),
+            size,
+        };
+        let live = container.live()?;
+        Ok(live
+            .agent
+            .order(call, self.context.options.defaults.call_deadline)
+            .await?)
     }
 
     /// Its log.
@@ -199,8 +361,17 @@ impl Engine {
     /// # Errors
     /// No such container, or neither stream was asked for.
     pub async fn logs(&self, who: &str, options: LogOptions) -> Result<LogStream, EngineError> {
-        let _ = options;
-        Err(EngineError::NoSuchContainer(who.to_owned()))
+        let container = self.context.find(who)?;
+        if !options.stdout && !options.stderr {
+            return Err(EngineError::Invalid(
+                "Bad parameters: you must choose at least one stream".into(),
+            ));
+        }
+        let tty = container.blueprint.config.tty;
+        let lines = container
+            .console
+            .read(options, self.context.closing.clone());
+        Ok(LogStream { tty, lines })
     }
 
     /// All about it.
@@ -208,7 +379,7 @@ impl Engine {
     /// # Errors
     /// No such container.
     pub async fn inspect(&self, who: &str) -> Result<ContainerInspect, EngineError> {
-        Err(EngineError::NoSuchContainer(who.to_owned()))
+        Ok(listing::inspect(&self.context, &*self.context.find(who)?))
     }
 
     /// Containers, newest first.
@@ -216,8 +387,7 @@ impl Engine {
     /// # Errors
     /// A filter is not known.
     pub async fn list(&self, options: ListOptions) -> Result<Vec<ContainerSummary>, EngineError> {
-        let _ = options;
-        Err(EngineError::Closing)
+        listing::list(&self.context, &options).await
     }
 
     /// Its processes. `ps_args` other than the default `-ef` are refused.
@@ -225,8 +395,8 @@ impl Engine {
     /// # Errors
     /// It does not run.
     pub async fn top(&self, who: &str, ps_args: &str) -> Result<Top, EngineError> {
-        let _ = ps_args;
-        Err(EngineError::NoSuchContainer(who.to_owned()))
+        let container = self.context.find(who)?;
+        top::top(&self.context, &container, ps_args).await
     }
 
     /// Prepares another process in a running container.
@@ -234,8 +404,7 @@ impl Engine {
     /// # Errors
     /// It does not run, or is paused, or there is nothing to run.
     pub async fn exec_create(&self, who: &str, spec: ExecSpec) -> Result<ExecId, EngineError> {
-        let _ = spec;
-        Err(EngineError::NoSuchContainer(who.to_owned()))
+        exec::create(&self.context, &*self.context.find(who)?, spec)
     }
 
     /// Starts it.
@@ -243,8 +412,8 @@ impl Engine {
     /// # Errors
     /// It was started before, or its program cannot be run.
     pub async fn exec_start(&self, id: &str, start: ExecStart) -> Result<ExecStarted, EngineError> {
-        let _ = start;
-        Err(EngineError::NoSuchExec(id.to_owned()))
+        let (container, exec) = self.find_exec(id)?;
+        exec::start(&self.context, &container, &exec, start).await
     }
 
     /// Sets the size of its terminal.
@@ -252,8 +421,8 @@ impl Engine {
     /// # Errors
     /// [`EngineError::ExecNotRunning`] before it runs: clients try again.
     pub async fn exec_resize(&self, id: &str, size: TerminalSize) -> Result<(), EngineError> {
-        let _ = size;
-        Err(EngineError::NoSuchExec(id.to_owned()))
+        let (container, exec) = self.find_exec(id)?;
+        exec::resize(&self.context, &container, &exec, size).await
     }
 
     /// What is known about it; kept until its container's run ends.
@@ -261,6 +430,56 @@ impl Engine {
     /// # Errors
     /// No such exec.
     pub async fn exec_inspect(&self, id: &str) -> Result<ExecInspect, EngineError> {
-        Err(EngineError::NoSuchExec(id.to_owned()))
+        let (container, exec) = self.find_exec(id)?;
+        Ok(exec::inspect(&container, &exec))
+    }
+
+    fn claim_name(
+        &self,
+        given: Option<ContainerName>,
+        id: &ContainerId,
+    ) -> Result<ContainerName, EngineError> {
+        if let Some(name) = given {
+            self.context.claim(&name, id)?;
+            return Ok(name);
+        }
+        for attempt in 0..NAME_ATTEMPTS {
+            let name: ContainerName = names::generate(attempt).map_err(random_failed)?.parse()?;
+            if self.context.claim(&name, id).is_ok() {
+                return Ok(name);
+            }
+        }
+        // Enough containers to have used up the words: the id is a name too.
+        let name: ContainerName = id.short().parse()?;
+        self.context.claim(&name, id)?;
+        Ok(name)
+    }
+
+    fn find_exec(
+        &self,
+        id: &str,
+    ) -> Result<(Arc<crate::container::Container>, Arc<exec::Exec>), EngineError> {
+        let wanted: ExecId = id.parse()?;
+        let found = self
+            .context
+            .all()
+            .into_iter()
+            .find_map(|c| c.exec(&wanted).map(|e| (c, e)));
+        found.ok_or_else(|| EngineError::NoSuchExec(id.to_owned()))
+    }
+}
+
+fn layout(options: &Options) -> Layout {
+    Layout::new(
+        options.data_root.clone(),
+        options.run_dir.clone(),
+        options.cgroup_root.clone(),
+    )
+}
+
+fn random_failed(error: rustix::io::Errno) -> EngineError {
+    EngineError::File {
+        path: "getrandom".into(),
+        source: error.into(),
     }
 }

@@ -91,6 +91,9 @@ pub enum EngineError {
     /// Not while it is paused.
     #[error("container {0} is paused, unpause the container before {1}")]
     Paused(ContainerId, &'static str),
+    /// `start` of a paused one.
+    #[error("cannot start a paused container, try unpause instead")]
+    StartPaused,
     /// `pause` twice.
     #[error("container {0} is already paused")]
     AlreadyPaused(ContainerId),
@@ -106,6 +109,14 @@ pub enum EngineError {
         name: String,
         /// `running`, `paused` or `restarting`.
         state: &'static str,
+    },
+    /// Its files or its record could not be removed.
+    #[error("container {id}: {why}")]
+    RemoveFailed {
+        /// Which.
+        id: ContainerId,
+        /// Why.
+        why: String,
     },
     /// Another `rm` is at it.
     #[error("removal of container {0} is already in progress")]
@@ -155,6 +166,9 @@ pub enum EngineError {
     /// The image store failed.
     #[error("{0}")]
     Image(String, ErrorKind),
+    /// Two engines cannot share a data root.
+    #[error("another engine uses {} (its lock is held)", .0.display())]
+    InUse(PathBuf),
     /// The engine is closing.
     #[error("the engine is shutting down")]
     Closing,
@@ -182,6 +196,7 @@ impl EngineError {
             | Self::KillNotRunning { .. }
             | Self::Paused(..)
             | Self::AlreadyPaused(_)
+            | Self::StartPaused
             | Self::NotPaused(_)
             | Self::RemoveRunning { .. }
             | Self::RemovalInProgress(_)
@@ -201,10 +216,12 @@ impl EngineError {
             Self::NotSupported(_) => ErrorKind::NotImplemented,
             Self::Vm(e) => e.kind(),
             Self::Image(_, kind) => *kind,
-            Self::Closing => ErrorKind::Unavailable,
-            Self::Agent(_) | Self::Store(_) | Self::Log { .. } | Self::File { .. } => {
-                ErrorKind::System
-            }
+            Self::Closing | Self::InUse(_) => ErrorKind::Unavailable,
+            Self::Agent(_)
+            | Self::Store(_)
+            | Self::RemoveFailed { .. }
+            | Self::Log { .. }
+            | Self::File { .. } => ErrorKind::System,
         }
     }
 }

@@ -3,6 +3,9 @@
 
 use std::collections::BTreeMap;
 
+use std::path::PathBuf;
+use std::sync::Arc;
+
 use tokio::io::AsyncRead;
 use tokio::sync::mpsc;
 
@@ -67,11 +70,66 @@ pub enum Removal {
     Deleted(String),
 }
 
+/// What a container needs of its image.
+#[derive(Clone, Debug, Default)]
+pub struct RunImage {
+    /// `sha256:…` of its configuration.
+    pub id: String,
+    /// `amd64`, as it says itself.
+    pub architecture: String,
+    /// `linux`.
+    pub os: String,
+    /// What it runs, unless the user says otherwise.
+    pub config: ImageConfig,
+    /// Its packed layers, the lowest first.
+    pub layers: Vec<PathBuf>,
+}
+
+/// The part of an image's configuration that containers inherit.
+#[derive(Clone, Debug, Default)]
+pub struct ImageConfig {
+    pub entrypoint: Option<Vec<String>>,
+    pub cmd: Option<Vec<String>>,
+    pub env: Vec<String>,
+    pub user: String,
+    pub working_dir: String,
+    pub labels: BTreeMap<String, String>,
+    pub stop_signal: Option<String>,
+}
+
+/// Where images come from: the image store, or a test's own.
+pub trait ImageSource: std::fmt::Debug + Send + Sync {
+    /// By reference, id or id prefix. May read files; called where blocking is fine.
+    ///
+    /// # Errors
+    /// [`EngineError::NoSuchImage`], or the store cannot be read.
+    fn find(&self, reference: &str) -> Result<RunImage, EngineError>;
+}
+
 /// The image store.
 #[derive(Clone, Debug)]
-pub struct Images {}
+pub struct Images {
+    source: Arc<dyn ImageSource>,
+}
+
+/// Opens the image store.
+pub(crate) fn store(root: &std::path::Path) -> Result<Arc<dyn ImageSource>, EngineError> {
+    let _ = root;
+    Err(EngineError::NotSupported("the image store".into()))
+}
 
 impl Images {
+    pub(crate) fn new(source: Arc<dyn ImageSource>) -> Self {
+        Self { source }
+    }
+
+    /// What a container needs of an image.
+    pub(crate) async fn find(&self, reference: &str) -> Result<RunImage, EngineError> {
+        let (source, reference) = (self.source.clone(), reference.to_owned());
+        let found = tokio::task::spawn_blocking(move || source.find(&reference)).await;
+        found.map_err(|_| EngineError::Closing)?
+    }
+
     /// Every image, newest first.
     ///
     /// # Errors

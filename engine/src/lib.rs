@@ -11,22 +11,38 @@
 //! This crate knows nothing of HTTP. Callers use [`Engine`]; what goes in and comes out is in
 //! [`api`]. When the process dies, VMs live on, and the next [`Engine::open`] finds them again.
 
+mod admission;
 pub mod agent;
 pub mod api;
+mod console;
+mod container;
+mod context;
 mod engine;
 mod error;
 mod events;
 mod id;
 mod images;
+mod layout;
+mod listing;
+mod lock;
+mod log;
+mod names;
 mod random;
-mod store;
+mod recovery;
+mod signal;
+mod state;
+pub mod store;
 mod time;
+mod top;
 pub mod vm;
+mod waiting;
 
 pub use engine::{Engine, Info};
 pub use error::{EngineError, ErrorKind, RuntimeFailure};
 pub use events::{Event, EventStream};
 pub use hull_protocol::agent::TerminalSize;
 pub use id::{ContainerId, ContainerName, ExecId};
-pub use images::{ImageInspect, ImageSummary, Images, ImportOptions, Removal};
+pub use images::{
+    ImageConfig, ImageInspect, ImageSource, ImageSummary, Images, ImportOptions, Removal, RunImage,
+};
 pub use time::{NotATime, Timestamp};

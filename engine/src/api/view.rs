@@ -64,6 +64,19 @@ pub struct ContainerState {
 }
 
 impl ContainerState {
+    /// Of a container that was never started.
+    pub(crate) fn created() -> Self {
+        Self {
+            status: Status::Created,
+            pid: 0,
+            exit_code: 0,
+            error: String::new(),
+            oom_killed: false,
+            started_at: None,
+            finished_at: None,
+        }
+    }
+
     /// Docker's `Running`, which is true of a paused container too.
     pub fn is_running(&self) -> bool {
         matches!(

@@ -1,0 +1,334 @@
+//! Judges a create request: what Hull cannot do yet is refused by name, what cannot be is refused
+//! in Docker's words, and nothing that was asked for is dropped in silence.
+
+use serde_json::Value;
+
+use crate::api::{CreateSpec, HostConfig};
+use crate::container::Blueprint;
+use crate::error::EngineError;
+use crate::images::RunImage;
+use crate::vm::MIN_MEMORY;
+
+/// Fields besides the typed ones that may hold something, and what they may hold.
+const ALLOWED: &[(&str, Allowed)] = &[
+    // Facts about the client, or for its own use.
+    ("ContainerIDFile", Allowed::Anything),
+    ("Annotations", Allowed::Anything),
+    ("ExposedPorts", Allowed::Anything),
+    ("OnBuild", Allowed::Anything),
+    ("Shell", Allowed::Anything),
+    ("ArgsEscaped", Allowed::Anything),
+    // Every container has namespaces, and a machine, of its own.
+    ("IpcMode", Allowed::Words(&["private", "shareable"])),
+    ("CgroupnsMode", Allowed::Words(&["private"])),
+    ("UsernsMode", Allowed::Words(&["private"])),
+    ("Isolation", Allowed::Words(&["default"])),
+    (
+        "Runtime",
+        Allowed::Words(&["hull", "runc", "io.containerd.runc.v2"]),
+    ),
+    // The guest has no swap, so these are so already.
+    ("MemorySwappiness", Allowed::Anything),
+    ("MemorySwap", Allowed::Anything),
+];
+
+enum Allowed {
+    Anything,
+    Words(&'static [&'static str]),
+}
+
+/// Refuses what cannot be done.
+pub(crate) fn judge(spec: &CreateSpec) -> Result<(), EngineError> {
+    if spec.config.image.is_empty() {
+        return Err(EngineError::Invalid(
+            "config cannot be empty in order to create a container".into(),
+        ));
+    }
+    for (field, value) in &spec.config.other {
+        judge_other("", field, value)?;
+    }
+    for (field, value) in &spec.host_config.other {
+        judge_other("HostConfig.", field, value)?;
+    }
+    judge_networks(&spec.networking_config)?;
+    judge_host(&spec.host_config)?;
+    let dir = &spec.config.working_dir;
+    if !dir.is_empty() && !dir.starts_with('/') {
+        return Err(EngineError::Invalid(format!(
+            "the working directory '{dir}' is invalid, it needs to be an absolute path"
+        )));
+    }
+    let hostname = &spec.config.hostname;
+    let fits = hostname.len() <= 64
+        && hostname
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"-._".contains(&b));
+    if !fits {
+        return Err(EngineError::Invalid(format!(
+            "invalid hostname format: {hostname}"
+        )));
+    }
+    for entry in spec.config.env.iter().flatten() {
+        if entry.is_empty() || entry.starts_with('=') || entry.contains('\0') {
+            return Err(EngineError::Invalid(format!(
+                "invalid environment variable: {entry}"
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// Refuses an image for another machine.
+pub(crate) fn judge_platform(reference: &str, image: &RunImage) -> Result<(), EngineError> {
+    let ours = match std::env::consts::ARCH {
+        "x86_64" => "amd64",
+        "aarch64" => "arm64",
+        other => other,
+    };
+    if image.os == "linux" && image.architecture == ours {
+        return Ok(());
+    }
+    Err(EngineError::WrongPlatform {
+        reference: reference.to_owned(),
+        wanted: format!("linux/{ours}"),
+        found: format!("{}/{}", image.os, image.architecture),
+    })
+}
+
+/// What the user should know about a container that was made.
+pub(crate) fn warnings(blueprint: &Blueprint) -> Vec<String> {
+    let mut warnings = Vec::new();
+    let swap = blueprint
+        .host_config
+        .other
+        .get("MemorySwap")
+        .and_then(Value::as_i64)
+        .unwrap_or(0);
+    if swap > blueprint.host_config.memory {
+        warnings.push("Guests have no swap: memory is limited without swap.".to_owned());
+    }
+    warnings
+}
+
+fn judge_host(host: &HostConfig) -> Result<(), EngineError> {
+    let unsupported = |what: String| Err(EngineError::NotSupported(what));
+    if !matches!(
+        host.network_mode.as_str(),
+        "" | "default" | "bridge" | "none"
+    ) {
+        return unsupported(format!("network mode {}", host.network_mode));
+    }
+    if host.memory < 0 || (host.memory > 0 && host.memory < MIN_MEMORY) {
+        return Err(EngineError::Invalid(
+            "Minimum memory limit allowed is 6MB".into(),
+        ));
+    }
+    if host.nano_cpus < 0 || host.nano_cpus > 32_000_000_000 {
+        return Err(EngineError::Invalid(
+            "range of CPUs is from 0.01 to 32.00, as a guest has at most 32".into(),
+        ));
+    }
+    if !matches!(host.restart_policy.name.as_str(), "" | "no") {
+        if host.auto_remove {
+            return Err(EngineError::Invalid(
+                "can't create 'AutoRemove' container with restart policy".into(),
+            ));
+        }
+        return unsupported(format!("restart policy {}", host.restart_policy.name));
+    }
+    if !matches!(host.log_config.r#type.as_str(), "" | "json-file") {
+        return unsupported(format!("log driver {}", host.log_config.r#type));
+    }
+    if let Some(option) = host.log_config.config.keys().next() {
+        return unsupported(format!("log option {option}"));
+    }
+    for option in host.security_opt.iter().flatten() {
+        security(option)?;
+    }
+    for host in host.extra_hosts.iter().flatten() {
+        let well_formed = host.split_once(':').is_some_and(|(n, a)| {
+            !n.is_empty()
+                && a.trim_matches(['[', ']'])
+                    .parse::<std::net::IpAddr>()
+                    .is_ok()
+        });
+        if !well_formed {
+            return Err(EngineError::Invalid(format!(
+                "bad format for add-host: \"{host}\""
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// The guest runs without a seccomp filter, AppArmor or SELinux: asking for none is fine.
+fn security(option: &str) -> Result<(), EngineError> {
+    let known = [
+        "no-new-privileges",
+        "no-new-privileges:true",
+        "no-new-privileges=true",
+        "no-new-privileges:false",
+        "no-new-privileges=false",
+        "seccomp=unconfined",
+        "seccomp:unconfined",
+        "apparmor=unconfined",
+        "apparmor:unconfined",
+        "label=disable",
+        "label:disable",
+    ];
+    match known.contains(&option) {
+        true => Ok(()),
+        false => Err(EngineError::NotSupported(format!(
+            "security option {option}"
+        ))),
+    }
+}
+
+fn judge_other(parent: &str, field: &str, value: &Value) -> Result<(), EngineError> {
+    // The keys of a set are what it says.
+    let is_set = matches!(field, "Volumes" | "PortBindings")
+        && value.as_object().is_some_and(|o| !o.is_empty());
+    if is_empty(value) && !is_set {
+        return Ok(());
+    }
+    let allowed = ALLOWED
+        .iter()
+        .find(|(name, _)| *name == field)
+        .map(|(_, a)| a);
+    let fine = match (allowed, value) {
+        (Some(Allowed::Anything), _) => true,
+        (Some(Allowed::Words(words)), Value::String(s)) => words.contains(&s.as_str()),
+        _ => field == "Healthcheck" && is_disabled(value),
+    };
+    match fine {
+        true => Ok(()),
+        false => Err(EngineError::NotSupported(format!(
+            "{parent}{field} {value}"
+        ))),
+    }
+}
+
+/// A health check of `["NONE"]` asks for none.
+fn is_disabled(healthcheck: &Value) -> bool {
+    healthcheck
+        .get("Test")
+        .is_some_and(|t| is_empty(t) || *t == serde_json::json!(["NONE"]))
+}
+
+fn judge_networks(config: &Value) -> Result<(), EngineError> {
+    let Some(endpoints) = config.get("EndpointsConfig").and_then(Value::as_object) else {
+        return Ok(());
+    };
+    for (network, settings) in endpoints {
+        if !matches!(network.as_str(), "default" | "bridge" | "none") || !is_empty(settings) {
+            return Err(EngineError::NotSupported(format!(
+                "connecting to network {network}"
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// Whether a value says nothing, at any depth: Go clients send zeroes for what was not given.
+fn is_empty(value: &Value) -> bool {
+    match value {
+        Value::Null | Value::Bool(false) => true,
+        Value::Bool(true) => false,
+        Value::Number(n) => n.as_f64() == Some(0.0),
+        Value::String(s) => s.is_empty(),
+        Value::Array(a) => a.iter().all(is_empty),
+        Value::Object(o) => o.values().all(is_empty),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn verdict(config: &Value, host: &Value) -> Result<(), String> {
+        let mut body = json!({ "Image": "busybox", "HostConfig": host });
+        for (k, v) in config.as_object().unwrap() {
+            body[k] = v.clone();
+        }
+        let spec: CreateSpec = serde_json::from_value(body).unwrap();
+        judge(&spec).map_err(|e| e.to_string())
+    }
+
+    #[test]
+    fn what_the_docker_cli_sends_for_a_plain_run_passes() {
+        let host = json!({
+            "Binds": null, "PortBindings": {}, "NetworkMode": "default", "ConsoleSize": [24, 80],
+            "RestartPolicy": { "Name": "no", "MaximumRetryCount": 0 }, "MemorySwappiness": -1,
+            "LogConfig": { "Type": "", "Config": {} }, "Devices": [], "Ulimits": [], "CapAdd": null,
+            "BlkioWeight": 0, "OomKillDisable": false, "ContainerIDFile": "", "PidsLimit": 0,
+        });
+        assert_eq!(
+            verdict(
+                &json!({ "Volumes": {}, "OnBuild": null, "Labels": {} }),
+                &host
+            ),
+            Ok(())
+        );
+        let network = json!({ "NetworkingConfig": { "EndpointsConfig": { "default": {
+            "IPAMConfig": null, "GwPriority": 0, "NetworkID": "" } } } });
+        assert_eq!(verdict(&network, &json!({})), Ok(()));
+    }
+
+    #[test]
+    fn what_cannot_be_done_yet_is_refused_by_name() {
+        for (host, text) in [
+            (
+                json!({ "Binds": ["/a:/b"] }),
+                "HostConfig.Binds [\"/a:/b\"]",
+            ),
+            (
+                json!({ "PortBindings": { "80/tcp": [{ "HostPort": "80" }] } }),
+                "HostConfig.PortBindings",
+            ),
+            (json!({ "NetworkMode": "host" }), "network mode host"),
+            (
+                json!({ "RestartPolicy": { "Name": "always" } }),
+                "restart policy always",
+            ),
+            (
+                json!({ "LogConfig": { "Type": "syslog" } }),
+                "log driver syslog",
+            ),
+            (json!({ "PidMode": "host" }), "HostConfig.PidMode \"host\""),
+            (json!({ "SomethingNew": 1 }), "HostConfig.SomethingNew 1"),
+        ] {
+            let message = verdict(&json!({}), &host).unwrap_err();
+            assert!(
+                message.starts_with("not yet supported by Hull: "),
+                "{message}"
+            );
+            assert!(message.contains(text), "{message}");
+        }
+        assert!(verdict(&json!({ "Volumes": { "/data": {} } }), &json!({})).is_err());
+        assert!(
+            verdict(
+                &json!({ "Healthcheck": { "Test": ["CMD", "x"] } }),
+                &json!({})
+            )
+            .is_err()
+        );
+        assert!(verdict(&json!({ "Healthcheck": { "Test": ["NONE"] } }), &json!({})).is_ok());
+    }
+
+    #[test]
+    fn too_little_memory_is_refused_in_dockers_words() {
+        let message = verdict(&json!({}), &json!({ "Memory": 4 << 20 })).unwrap_err();
+        assert_eq!(message, "Minimum memory limit allowed is 6MB");
+        assert_eq!(verdict(&json!({}), &json!({ "Memory": 6 << 20 })), Ok(()));
+    }
+
+    #[test]
+    fn an_empty_request_is_refused() {
+        let message = judge(&CreateSpec::default()).unwrap_err().to_string();
+        assert_eq!(
+            message,
+            "config cannot be empty in order to create a container"
+        );
+    }
+}

@@ -1,0 +1,146 @@
+//! What clients type, on its way to the guest.
+
+use std::path::PathBuf;
+
+use bytes::Bytes;
+use hull_protocol::agent::ProcessId;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use crate::agent::stream::StdinStream;
+
+/// Input of a process.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Typed {
+    Bytes(Bytes),
+    End,
+}
+
+/// What the end of a client's input means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum AtEnd {
+    /// The end of the process's input.
+    Close,
+    /// Nothing: others may type.
+    Keep,
+}
+
+/// Looks for the detach keys in what is typed.
+#[derive(Clone, Debug)]
+pub(crate) struct DetachScan {
+    keys: Vec<u8>,
+    matched: usize,
+}
+
+impl DetachScan {
+    pub(crate) fn new(keys: Vec<u8>) -> Self {
+        Self { keys, matched: 0 }
+    }
+
+    /// What to pass on, and whether the keys have been typed. The keys' beginning is held back
+    /// until it is clear that it was not one.
+    pub(crate) fn scan(&mut self, typed: &[u8]) -> (Vec<u8>, bool) {
+        let mut out = Vec::with_capacity(typed.len());
+        for &byte in typed {
+            if self.keys.get(self.matched) == Some(&byte) {
+                self.matched += 1;
+                if self.matched == self.keys.len() {
+                    return (out, true);
+                }
+                continue;
+            }
+            out.extend_from_slice(&self.keys[..self.matched]);
+            self.matched = 0;
+            match self.keys.first() == Some(&byte) {
+                true => self.matched = 1,
+                false => out.push(byte),
+            }
+        }
+        (out, false)
+    }
+}
+
+/// Passes on what one client types until it stops, leaves or types the detach keys; then `gone`
+/// is cancelled only in the last case.
+pub(crate) async fn relay(
+    mut from: mpsc::Receiver<Bytes>,
+    to: mpsc::Sender<Typed>,
+    mut detach: Option<DetachScan>,
+    at_end: AtEnd,
+    gone: CancellationToken,
+) {
+    loop {
+        let typed = tokio::select! {
+            typed = from.recv() => typed,
+            () = gone.cancelled() => return,
+        };
+        let Some(typed) = typed else { break };
+        let (typed, detached) = match &mut detach {
+            Some(scan) => {
+                let (typed, detached) = scan.scan(&typed);
+                (Bytes::from(typed), detached)
+            }
+            None => (typed, false),
+        };
+        let passed = tokio::select! {
+            sent = to.send(Typed::Bytes(typed)) => sent.is_ok(),
+            () = gone.cancelled() => false,
+        };
+        if detached {
+            gone.cancel();
+        }
+        if !passed || detached {
+            return;
+        }
+    }
+    if at_end == AtEnd::Close {
+        // A process that has ended needs no end of input.
+        let _ = to.send(Typed::End).await;
+    }
+}
+
+/// Feeds a process until its input ends; connects when there is something to feed.
+pub(crate) async fn feed(socket: PathBuf, process: ProcessId, typed: &mut mpsc::Receiver<Typed>) {
+    let mut stdin: Option<StdinStream> = None;
+    while let Some(next) = typed.recv().await {
+        if matches!(&next, Typed::Bytes(b) if b.is_empty()) {
+            continue;
+        }
+        let stream = match &mut stdin {
+            Some(stream) => stream,
+            None => match StdinStream::open(&socket, &process).await {
+                Ok(stream) => stdin.insert(stream),
+                Err(error) => {
+                    tracing::debug!(%error, "no way to a process's stdin");
+                    return;
+                }
+            },
+        };
+        let sent = match &next {
+            Typed::Bytes(bytes) => stream.write(bytes).await,
+            Typed::End => stream.finish().await,
+        };
+        if let Err(error) = sent {
+            tracing::debug!(%error, "a process's stdin was lost");
+            stdin = None;
+        }
+        if next == Typed::End {
+            return;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn detach_keys_are_found_across_pieces_and_their_beginning_is_passed_on() {
+        let mut scan = DetachScan::new(vec![0x10, 0x11]);
+        assert_eq!(scan.scan(b"ab"), (b"ab".to_vec(), false));
+        assert_eq!(scan.scan(&[0x10]), (vec![], false));
+        assert_eq!(scan.scan(b"x"), (vec![0x10, b'x'], false));
+        assert_eq!(scan.scan(&[0x10, 0x10]), (vec![0x10], false));
+        assert_eq!(scan.scan(&[0x11, b'z']), (vec![], true));
+    }
+}

@@ -1,0 +1,223 @@
+//! A container's stdio on the host: its log, the clients that watch, and what they type.
+//!
+//! ```text
+//!  guest output ──pump──► log file ──► acknowledged
+//!                   └───► clients (bounded: a slow one holds the process back, as a terminal does)
+//!  clients' input ──queue──► guest stdin
+//! ```
+//!
+//! It outlives the runs of the container: a client may attach before the start.
+
+mod client;
+mod input;
+mod pump;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tokio::sync::{Mutex, mpsc, watch};
+use tokio_util::sync::CancellationToken;
+
+pub(crate) use client::{Audience, Prelude, client_pair};
+pub(crate) use input::{AtEnd, DetachScan, Typed, feed, relay};
+pub(crate) use pump::{Sink, drain, pump};
+
+use crate::api::{LogLine, LogOptions, OutputFrame, StdStream, Tail};
+use crate::error::EngineError;
+use crate::id::ContainerId;
+use crate::log::{LogReader, LogWriter, Selection};
+
+/// How many pieces of input wait for a guest.
+const INPUT_QUEUE: usize = 16;
+/// How many lines are read ahead of a client.
+const READ_AHEAD: usize = 64;
+
+/// How far a log is written, and whether more may come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Progress {
+    /// Bytes of whole lines.
+    pub(crate) length: u64,
+    /// Whether a run is under way.
+    pub(crate) live: bool,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Console {
+    id: ContainerId,
+    log: PathBuf,
+    /// Clients and the log's writer change together, so that a replay has no gap.
+    pub(crate) stage: Mutex<Stage>,
+    progress: watch::Sender<Progress>,
+    input: mpsc::Sender<Typed>,
+    /// Taken by the run's feeder while there is one.
+    pub(crate) typed: Arc<Mutex<mpsc::Receiver<Typed>>>,
+}
+
+/// Who is attached, and what is being written.
+#[derive(Debug, Default)]
+pub(crate) struct Stage {
+    pub(crate) writer: Option<LogWriter>,
+    pub(crate) audience: Audience,
+}
+
+impl Console {
+    pub(crate) fn new(id: ContainerId, log: PathBuf) -> Self {
+        let length = std::fs::metadata(&log).map_or(0, |m| m.len());
+        let (input, typed) = mpsc::channel(INPUT_QUEUE);
+        Self {
+            id,
+            log,
+            stage: Mutex::default(),
+            progress: watch::Sender::new(Progress {
+                length,
+                live: false,
+            }),
+            input,
+            typed: Arc::new(Mutex::new(typed)),
+        }
+    }
+
+    pub(crate) fn log_path(&self) -> &Path {
+        &self.log
+    }
+
+    pub(crate) fn input(&self) -> mpsc::Sender<Typed> {
+        self.input.clone()
+    }
+
+    /// Where a new run's lines will begin.
+    pub(crate) fn length(&self) -> u64 {
+        self.progress.borrow().length
+    }
+
+    /// A run begins, or goes on: its lines are those from `base` bytes on.
+    pub(crate) async fn begin(&self, base: u64) -> Result<(), EngineError> {
+        let writer = LogWriter::open(&self.log, base).map_err(|e| self.failed(e))?;
+        let length = writer.length();
+        self.stage.lock().await.writer = Some(writer);
+        self.progress.send_replace(Progress { length, live: true });
+        Ok(())
+    }
+
+    /// A run is over: clients get the end, followers stop.
+    pub(crate) async fn finish(&self) {
+        let mut stage = self.stage.lock().await;
+        stage.writer = None;
+        stage.audience.dismiss();
+        self.progress.send_modify(|p| p.live = false);
+        // What was typed for a process that has ended is not for the next one.
+        if let Ok(mut typed) = self.typed.try_lock() {
+            while typed.try_recv().is_ok() {}
+        }
+    }
+
+    pub(crate) fn wrote(&self, length: u64) {
+        self.progress.send_modify(|p| p.length = length);
+    }
+
+    pub(crate) fn failed(&self, source: std::io::Error) -> EngineError {
+        EngineError::Log {
+            id: self.id.clone(),
+            source,
+        }
+    }
+
+    /// Sends the lines asked for, until the end or until nobody receives any more.
+    pub(crate) fn read(
+        &self,
+        options: LogOptions,
+        closing: CancellationToken,
+    ) -> mpsc::Receiver<Result<LogLine, EngineError>> {
+        let (sender, receiver) = mpsc::channel(READ_AHEAD);
+        let (path, id, progress) = (self.log.clone(), self.id.clone(), self.progress.subscribe());
+        tokio::spawn(async move {
+            let work = send_lines(&path, progress, options, &sender);
+            let result = tokio::select! {
+                result = work => result,
+                () = closing.cancelled() => Ok(()),
+                () = sender.closed() => Ok(()),
+            };
+            if let Err(source) = result {
+                // The receiver may be gone, then nobody wants to know.
+                let _ = sender.send(Err(EngineError::Log { id, source })).await;
+            }
+        });
+        receiver
+    }
+
+    /// All of the log up to `length`, as it was written, and what was held back of it.
+    pub(crate) async fn replay(
+        &self,
+        length: u64,
+        held: impl Iterator<Item = (StdStream, Bytes)>,
+        wanted: impl Fn(StdStream) -> bool,
+        to: &mpsc::Sender<OutputFrame>,
+    ) -> std::io::Result<()> {
+        if length > 0 {
+            let mut reader = LogReader::open(&self.log, length, Tail::All).await?;
+            while let Some(line) = reader.next(length).await? {
+                let frame = OutputFrame {
+                    stream: line.stream,
+                    bytes: line.log.into(),
+                };
+                if wanted(line.stream) && to.send(frame).await.is_err() {
+                    return Ok(());
+                }
+            }
+        }
+        for (stream, bytes) in held.filter(|(s, b)| wanted(*s) && !b.is_empty()) {
+            if to.send(OutputFrame { stream, bytes }).await.is_err() {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+}
+
+async fn send_lines(
+    path: &Path,
+    mut progress: watch::Receiver<Progress>,
+    options: LogOptions,
+    sender: &mpsc::Sender<Result<LogLine, EngineError>>,
+) -> std::io::Result<()> {
+    let (follow, timestamps, tail) = (options.follow, options.timestamps, options.tail);
+    let selection = Selection(options);
+    let mut now = *progress.borrow_and_update();
+    let mut reader = loop {
+        match LogReader::open(path, now.length, tail).await {
+            Ok(reader) => break reader,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
+            Err(e) => return Err(e),
+        }
+        // Never started: there is no log yet.
+        if !follow || !now.live || progress.changed().await.is_err() {
+            return Ok(());
+        }
+        now = *progress.borrow_and_update();
+    };
+    loop {
+        while let Some(line) = reader.next(now.length).await? {
+            if !selection.wants(&line) {
+                continue;
+            }
+            let text = match timestamps {
+                true => format!("{} {}", line.time.fixed(), line.log),
+                false => line.log,
+            };
+            let line = LogLine {
+                stream: line.stream,
+                time: line.time,
+                bytes: text.into(),
+            };
+            if sender.send(Ok(line)).await.is_err() {
+                return Ok(());
+            }
+        }
+        if !follow || !now.live || progress.changed().await.is_err() {
+            return Ok(());
+        }
+        now = *progress.borrow_and_update();
+    }
+}

@@ -1,0 +1,181 @@
+//! What a container is, fixed when it is created: the request merged with its image.
+
+use serde::{Deserialize, Serialize};
+
+use crate::api::{Config, CreateSpec, HostConfig};
+use crate::error::EngineError;
+use crate::id::ContainerId;
+use crate::images::RunImage;
+use crate::time::Timestamp;
+
+/// Docker's size of `/dev/shm`.
+const SHM_SIZE: i64 = 64 << 20;
+
+/// What a container is.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Blueprint {
+    pub(crate) id: ContainerId,
+    pub(crate) created: Timestamp,
+    /// `sha256:…`.
+    pub(crate) image_id: String,
+    pub(crate) config: Config,
+    pub(crate) host_config: HostConfig,
+}
+
+impl Blueprint {
+    /// Merges by Docker's rules: the request wins, lists of names unite, and an entrypoint of the
+    /// request's own takes none of the image's arguments.
+    pub(crate) fn new(
+        id: ContainerId,
+        spec: CreateSpec,
+        image: &RunImage,
+    ) -> Result<Self, EngineError> {
+        let CreateSpec {
+            mut config,
+            mut host_config,
+            ..
+        } = spec;
+        let ours = &image.config;
+        if config.entrypoint.as_ref().is_none_or(Vec::is_empty) {
+            if config.cmd.as_ref().is_none_or(Vec::is_empty) {
+                config.cmd = ours.cmd.clone();
+            }
+            if config.entrypoint.is_none() {
+                config.entrypoint = ours.entrypoint.clone();
+            }
+        }
+        if config.user.is_empty() {
+            config.user = ours.user.clone();
+        }
+        if config.working_dir.is_empty() {
+            config.working_dir = ours.working_dir.clone();
+        }
+        config.stop_signal = config.stop_signal.or_else(|| ours.stop_signal.clone());
+        merge_env(&mut config, &ours.env);
+        for (name, value) in &ours.labels {
+            config
+                .labels
+                .entry(name.clone())
+                .or_insert_with(|| value.clone());
+        }
+        if config.hostname.is_empty() {
+            config.hostname = id.short().to_owned();
+        }
+        if host_config.network_mode.is_empty() || host_config.network_mode == "default" {
+            host_config.network_mode = "bridge".to_owned();
+        }
+        if host_config.log_config.r#type.is_empty() {
+            host_config.log_config.r#type = "json-file".to_owned();
+        }
+        if host_config.restart_policy.name.is_empty() {
+            host_config.restart_policy.name = "no".to_owned();
+        }
+        if host_config.shm_size == 0 {
+            host_config.shm_size = SHM_SIZE;
+        }
+        let blueprint = Self {
+            id,
+            created: Timestamp::now(),
+            image_id: image.id.clone(),
+            config,
+            host_config,
+        };
+        if let Some(signal) = &blueprint.config.stop_signal {
+            crate::signal::parse(signal)?;
+        }
+        match blueprint.command().is_empty() {
+            true => Err(EngineError::NoCommand),
+            false => Ok(blueprint),
+        }
+    }
+
+    /// Program and arguments.
+    pub(crate) fn command(&self) -> Vec<String> {
+        let entrypoint = self.config.entrypoint.iter().flatten();
+        let cleared = self
+            .config
+            .entrypoint
+            .as_ref()
+            .is_some_and(|e| e.len() == 1 && e[0].is_empty());
+        let entrypoint = entrypoint.filter(|_| !cleared);
+        entrypoint
+            .chain(self.config.cmd.iter().flatten())
+            .cloned()
+            .collect()
+    }
+}
+
+/// The request's variables, then those of the image that it does not name.
+fn merge_env(config: &mut Config, image: &[String]) {
+    let name = |entry: &str| entry.split('=').next().unwrap_or_default().to_owned();
+    let mut env = config.env.take().unwrap_or_default();
+    let given: Vec<String> = env.iter().map(|e| name(e)).collect();
+    env.extend(image.iter().filter(|e| !given.contains(&name(e))).cloned());
+    config.env = Some(env);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::images::ImageConfig;
+
+    fn words(list: &[&str]) -> Option<Vec<String>> {
+        Some(list.iter().map(|s| (*s).to_owned()).collect())
+    }
+
+    fn command(
+        request: (Option<Vec<String>>, Option<Vec<String>>),
+    ) -> Result<Vec<String>, EngineError> {
+        let image = RunImage {
+            id: "sha256:0".into(),
+            config: ImageConfig {
+                entrypoint: words(&["entry"]),
+                cmd: words(&["arg"]),
+                ..ImageConfig::default()
+            },
+            ..RunImage::default()
+        };
+        let config = Config {
+            entrypoint: request.0,
+            cmd: request.1,
+            ..Config::default()
+        };
+        let spec = CreateSpec {
+            config,
+            ..CreateSpec::default()
+        };
+        Ok(Blueprint::new(ContainerId::random().unwrap(), spec, &image)?.command())
+    }
+
+    #[test]
+    fn entrypoint_and_command_merge_as_dockers() {
+        for (entrypoint, cmd, merged) in [
+            (None, None, &["entry", "arg"][..]),
+            (None, words(&["x"]), &["entry", "x"]),
+            (words(&["e"]), None, &["e"]),
+            (words(&["e"]), words(&["x"]), &["e", "x"]),
+            (words(&[""]), words(&["x"]), &["x"]),
+            (words(&[]), words(&["x"]), &["x"]),
+        ] {
+            assert_eq!(
+                command((entrypoint.clone(), cmd.clone())).unwrap(),
+                merged,
+                "{entrypoint:?} {cmd:?}"
+            );
+        }
+        assert!(matches!(
+            command((words(&[""]), None)),
+            Err(EngineError::NoCommand)
+        ));
+    }
+
+    #[test]
+    fn variables_of_the_request_win() {
+        let mut config = Config {
+            env: words(&["A=1", "B"]),
+            ..Config::default()
+        };
+        merge_env(&mut config, &["A=9".into(), "B=9".into(), "C=3".into()]);
+        assert_eq!(config.env, words(&["A=1", "B", "C=3"]));
+    }
+}

@@ -1,0 +1,136 @@
+//! A container: what it is, where it stands, and the task that alone changes that.
+//!
+//! ```text
+//!  Engine calls ──Command──► task ──next()──► effects ──► launch, supervise, delete
+//!                             ▲                              │
+//!                             └───────── Happened ───────────┘
+//! ```
+//!
+//! Reading needs no task: it publishes a [`Snapshot`] after every change.
+
+pub(crate) mod attach;
+mod blueprint;
+mod capabilities;
+pub(crate) mod exec;
+mod oci;
+mod run;
+mod snapshot;
+mod task;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::{mpsc, oneshot, watch};
+
+pub(crate) use blueprint::Blueprint;
+pub(crate) use run::Started;
+pub(crate) use snapshot::{Live, Outcome, Snapshot};
+pub(crate) use task::{Beginning, Command, start_task};
+
+use crate::console::Console;
+use crate::context::Context;
+use crate::error::EngineError;
+use crate::events::Event;
+use crate::id::{ContainerId, ContainerName, ExecId};
+use crate::time::Timestamp;
+use exec::Exec;
+use task::Input;
+
+/// One container, shared by its task and those who look at it.
+#[derive(Debug)]
+pub(crate) struct Container {
+    pub(crate) blueprint: Blueprint,
+    pub(crate) console: Console,
+    name: Mutex<ContainerName>,
+    snapshot: watch::Sender<Snapshot>,
+    inbox: mpsc::UnboundedSender<Input>,
+    execs: Mutex<HashMap<ExecId, Arc<Exec>>>,
+}
+
+impl Container {
+    pub(crate) fn id(&self) -> &ContainerId {
+        &self.blueprint.id
+    }
+
+    pub(crate) fn name(&self) -> ContainerName {
+        lock(&self.name).clone()
+    }
+
+    pub(crate) fn set_name(&self, name: ContainerName) {
+        *lock(&self.name) = name;
+    }
+
+    pub(crate) fn snapshot(&self) -> Snapshot {
+        self.snapshot.borrow().clone()
+    }
+
+    /// To wait for changes.
+    pub(crate) fn watch(&self) -> watch::Receiver<Snapshot> {
+        self.snapshot.subscribe()
+    }
+
+    /// Asks the task and waits for what it says.
+    pub(crate) async fn ask(&self, command: Command) -> Result<(), EngineError> {
+        let (reply, answer) = oneshot::channel();
+        self.inbox
+            .send(Input::Command(command, reply))
+            .map_err(|_| self.gone())?;
+        answer.await.map_err(|_| self.gone())?
+    }
+
+    /// The VM, where the process runs and is not held.
+    pub(crate) fn live(&self) -> Result<Live, EngineError> {
+        let snapshot = self.snapshot.borrow();
+        match (snapshot.phase, &snapshot.live) {
+            (crate::state::Phase::Paused, _) => Err(EngineError::Paused(self.id().clone(), "exec")),
+            (crate::state::Phase::Running, Some(live)) => Ok(live.clone()),
+            _ => Err(EngineError::NotRunning(self.id().clone())),
+        }
+    }
+
+    pub(crate) fn exec(&self, id: &ExecId) -> Option<Arc<Exec>> {
+        lock(&self.execs).get(id).cloned()
+    }
+
+    pub(crate) fn add_exec(&self, exec: Arc<Exec>) {
+        lock(&self.execs).insert(exec.id.clone(), exec);
+    }
+
+    /// Those that run.
+    pub(crate) fn running_execs(&self) -> Vec<ExecId> {
+        let execs = lock(&self.execs);
+        let mut ids: Vec<_> = execs
+            .values()
+            .filter(|e| e.is_running())
+            .map(|e| e.id.clone())
+            .collect();
+        ids.sort();
+        ids
+    }
+
+    /// Tells the world.
+    pub(crate) fn announce(&self, context: &Context, action: &str, more: &[(&str, String)]) {
+        let mut attributes = self.blueprint.config.labels.clone();
+        attributes.insert("name".into(), self.name().to_string());
+        attributes.insert("image".into(), self.blueprint.config.image.clone());
+        attributes.extend(more.iter().map(|(k, v)| ((*k).to_owned(), v.clone())));
+        context.events.tell(Event {
+            kind: "container",
+            action: action.to_owned(),
+            actor: self.id().to_string(),
+            attributes,
+            time: Timestamp::now(),
+        });
+    }
+
+    fn gone(&self) -> EngineError {
+        match self.snapshot.borrow().phase {
+            crate::state::Phase::Gone => EngineError::NoSuchContainer(self.id().to_string()),
+            _ => EngineError::Closing,
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,485 @@
+//! The one task that changes a container: takes commands and happenings in turn, asks
+//! [`crate::state::next`], does the effects and publishes the result.
+//!
+//! Nothing here waits for a guest except the signals and holds of a running VM, which are bounded
+//! by deadlines; a start and an end go on in tasks of their own and report back.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+use hull_protocol::agent::{Call, ProcessId};
+use hull_protocol::vmm::Control;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio_util::sync::CancellationToken;
+
+use super::run::{Started, Supervision, bring_up, supervise, wind_down};
+use super::{Blueprint, Container, Live, Outcome, Snapshot};
+use crate::agent::AgentFailure;
+use crate::api::ContainerState;
+use crate::console::Console;
+use crate::context::Context;
+use crate::error::EngineError;
+use crate::id::ContainerName;
+use crate::layout::remove_tree;
+use crate::state::{Denied, Effect, Event, Force, Phase, next};
+use crate::time::Timestamp;
+use crate::vm;
+
+/// What callers ask for.
+#[derive(Clone, Debug)]
+pub(crate) enum Command {
+    Start,
+    /// As the caller named the container, for the error.
+    Signal(i32, String),
+    Pause,
+    Unpause,
+    /// End the VM at once: its guest does not answer.
+    Unplug,
+    Remove(Force),
+}
+
+type Reply = oneshot::Sender<Result<(), EngineError>>;
+
+#[derive(Debug)]
+pub(super) enum Input {
+    Command(Command, Reply),
+    Launched(Box<Result<Started, EngineError>>),
+    Ended(Outcome),
+    VmGone,
+}
+
+/// How a container's task begins.
+pub(crate) enum Beginning {
+    /// At rest: created, exited, dead or to be removed.
+    Rest(Phase),
+    /// With a VM that an earlier engine started, its process running or paused.
+    Adopted {
+        started: Box<Started>,
+        phase: Phase,
+        /// Where this run's lines begin in the log.
+        log_base: u64,
+    },
+    /// With a VM whose process has ended, or never became this container's.
+    Leftover(Box<Started>),
+}
+
+struct Task {
+    context: Arc<Context>,
+    container: Arc<Container>,
+    inbox: mpsc::UnboundedReceiver<Input>,
+    outbox: mpsc::UnboundedSender<Input>,
+    now: Snapshot,
+    parked: Vec<(Command, Reply)>,
+    /// Who waits for the launch under way.
+    starter: Option<Reply>,
+    launch: CancellationToken,
+    plug: CancellationToken,
+}
+
+/// Makes a container and starts its task.
+pub(crate) fn start_task(
+    context: &Arc<Context>,
+    blueprint: Blueprint,
+    name: ContainerName,
+    state: ContainerState,
+    beginning: Beginning,
+) -> Arc<Container> {
+    let (outbox, inbox) = mpsc::unbounded_channel();
+    let phase = match &beginning {
+        Beginning::Rest(phase) | Beginning::Adopted { phase, .. } => *phase,
+        Beginning::Leftover(_) => Phase::Ending,
+    };
+    let mut now = Snapshot::new(phase, state);
+    if let Beginning::Adopted { started, .. } = &beginning {
+        now.live = Some(started.live());
+    }
+    let console = Console::new(blueprint.id.clone(), context.layout.log(&blueprint.id));
+    let container = Arc::new(Container {
+        console,
+        blueprint,
+        name: Mutex::new(name),
+        snapshot: watch::Sender::new(now.clone()),
+        inbox: outbox.clone(),
+        execs: Mutex::new(HashMap::new()),
+    });
+    let task = Task {
+        context: context.clone(),
+        container: container.clone(),
+        inbox,
+        outbox,
+        now,
+        parked: Vec::new(),
+        starter: None,
+        launch: CancellationToken::new(),
+        plug: CancellationToken::new(),
+    };
+    context.add(container.clone());
+    context.spawn(task.run(beginning));
+    container
+}
+
+impl Task {
+    async fn run(mut self, beginning: Beginning) {
+        match beginning {
+            Beginning::Rest(Phase::Removing) => self.delete().await,
+            Beginning::Rest(_) => self.remove_by_itself().await,
+            Beginning::Adopted {
+                started, log_base, ..
+            } => {
+                if let Err(error) = self.container.console.begin(log_base).await {
+                    tracing::error!(container = %self.container.id(), %error, "its log cannot go on");
+                }
+                self.supervise(*started, Supervision::Resumed);
+            }
+            Beginning::Leftover(started) => self.wind_down(*started),
+        }
+        while self.now.phase != Phase::Gone {
+            let Some(input) = self.inbox.recv().await else {
+                return;
+            };
+            let before = self.now.phase;
+            self.handle(input).await;
+            if self.now.phase != before {
+                for (command, reply) in std::mem::take(&mut self.parked) {
+                    self.command(command, reply).await;
+                }
+            }
+        }
+        // Whoever still asks gets "no such container".
+        self.inbox.close();
+    }
+
+    async fn handle(&mut self, input: Input) {
+        match input {
+            Input::Command(command, reply) => self.command(command, reply).await,
+            Input::Launched(result) => match *result {
+                Ok(started) => self.launched(started).await,
+                Err(error) => self.launch_failed(error).await,
+            },
+            Input::Ended(outcome) => self.ended(outcome).await,
+            Input::VmGone => {
+                if self.happened(Event::VmGone) {
+                    self.publish();
+                    self.remove_by_itself().await;
+                }
+            }
+        }
+    }
+
+    async fn command(&mut self, command: Command, reply: Reply) {
+        let event = match &command {
+            Command::Start => Event::Start,
+            Command::Signal(..) => Event::Signal,
+            Command::Pause => Event::Pause,
+            Command::Unpause => Event::Unpause,
+            Command::Unplug => Event::Unplug,
+            Command::Remove(force) => Event::Remove(*force),
+        };
+        let (after, effects) = match next(self.now.phase, event) {
+            Ok(decided) => decided,
+            Err(denied) => {
+                let refusal = self.refusal(denied, &command);
+                // The caller may have stopped waiting.
+                let _ = reply.send(Err(refusal));
+                return;
+            }
+        };
+        let mut reply = Some(reply);
+        for effect in effects {
+            match self.apply(effect, after, &command, &mut reply).await {
+                Ok(()) => {}
+                Err(error) => {
+                    if let Some(reply) = reply {
+                        let _ = reply.send(Err(error));
+                    }
+                    return;
+                }
+            }
+        }
+        if self.now.phase != after && !matches!(self.now.phase, Phase::Gone | Phase::Dead) {
+            self.now.phase = after;
+            self.publish();
+        }
+        match command {
+            Command::Pause => self.container.announce(&self.context, "pause", &[]),
+            Command::Unpause => self.container.announce(&self.context, "unpause", &[]),
+            _ => {}
+        }
+        if let Some(reply) = reply {
+            let _ = reply.send(Ok(()));
+        }
+    }
+
+    async fn apply(
+        &mut self,
+        effect: Effect,
+        after: Phase,
+        command: &Command,
+        reply: &mut Option<Reply>,
+    ) -> Result<(), EngineError> {
+        match effect {
+            Effect::Launch => {
+                if let Some(reply) = reply.take() {
+                    self.begin_launch(after, reply);
+                }
+                Ok(())
+            }
+            Effect::AbortLaunch => {
+                self.launch.cancel();
+                Ok(())
+            }
+            Effect::Deliver => match command {
+                Command::Signal(signal, _) => self.deliver(*signal).await,
+                _ => Ok(()),
+            },
+            Effect::Hold => Ok(vm::order(&self.live()?.control, Control::Pause).await?),
+            Effect::Release => Ok(vm::order(&self.live()?.control, Control::Resume).await?),
+            Effect::PullPlug => {
+                self.plug.cancel();
+                Ok(())
+            }
+            Effect::Delete => {
+                self.now.phase = Phase::Removing;
+                self.publish();
+                self.delete().await;
+                match self.now.phase {
+                    Phase::Gone => Ok(()),
+                    _ => Err(EngineError::RemoveFailed {
+                        id: self.container.id().clone(),
+                        why: self.now.state.error.clone(),
+                    }),
+                }
+            }
+            Effect::Retry => {
+                if let Some(reply) = reply.take() {
+                    self.parked.push((command.clone(), reply));
+                }
+                Ok(())
+            }
+        }
+    }
+
+    fn live(&self) -> Result<&Live, EngineError> {
+        self.now
+            .live
+            .as_ref()
+            .ok_or_else(|| EngineError::NotRunning(self.container.id().clone()))
+    }
+
+    async fn deliver(&self, signal: i32) -> Result<(), EngineError> {
+        let live = self.live()?;
+        let call = Call::Signal {
+            process: ProcessId::init(),
+            signal,
+        };
+        let deadline = self.context.options.defaults.call_deadline;
+        let sent = live.agent.order(call, deadline).await;
+        self.container
+            .announce(&self.context, "kill", &[("signal", signal.to_string())]);
+        match sent {
+            Ok(()) => Ok(()),
+            // It ended in this moment, which the supervisor will say.
+            Err(AgentFailure::Refused(e))
+                if e.kind == hull_protocol::agent::ErrorKind::NoSuchProcess =>
+            {
+                Ok(())
+            }
+            // A guest that does not answer is still to be killed.
+            Err(error) if signal == libc::SIGKILL => {
+                tracing::warn!(container = %self.container.id(), %error, "killing the whole VM");
+                self.plug.cancel();
+                Ok(())
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Starts the launch; the caller is answered when it is over.
+    fn begin_launch(&mut self, after: Phase, reply: Reply) {
+        self.now.phase = after;
+        self.launch = CancellationToken::new();
+        self.starter = Some(reply);
+        let (context, container) = (self.context.clone(), self.container.clone());
+        let (abort, outbox) = (self.launch.clone(), self.outbox.clone());
+        self.snapshot();
+        self.context.spawn(async move {
+            let result = bring_up(&context, &container, &abort).await;
+            // The task lives as long as the engine does.
+            let _ = outbox.send(Input::Launched(Box::new(result)));
+        });
+    }
+
+    async fn launched(&mut self, started: Started) {
+        if !self.happened(Event::Launched) {
+            return;
+        }
+        self.now.live = Some(started.live());
+        self.now.state = ContainerState {
+            pid: started.running.process.identity.pid,
+            started_at: Some(started.time),
+            exit_code: 0,
+            error: String::new(),
+            oom_killed: false,
+            ..self.now.state.clone()
+        };
+        self.publish();
+        self.container.announce(&self.context, "start", &[]);
+        self.supervise(started, Supervision::Fresh);
+        if let Some(reply) = self.starter.take() {
+            let _ = reply.send(Ok(()));
+        }
+    }
+
+    async fn launch_failed(&mut self, error: EngineError) {
+        if !self.happened(Event::LaunchFailed) {
+            return;
+        }
+        self.now.state.error = error.to_string();
+        self.now.state.exit_code = match &error {
+            EngineError::StartFailed(failure) => i32::from(failure.exit_code),
+            _ => 128,
+        };
+        self.now.ends += 1;
+        self.publish();
+        tracing::info!(container = %self.container.id(), %error, "a start failed");
+        if let Some(reply) = self.starter.take() {
+            let _ = reply.send(Err(error));
+        }
+        self.remove_by_itself().await;
+    }
+
+    fn supervise(&mut self, started: Started, supervision: Supervision) {
+        self.plug = CancellationToken::new();
+        let (context, container) = (self.context.clone(), self.container.clone());
+        let (plug, outbox) = (self.plug.clone(), self.outbox.clone());
+        self.context.spawn(async move {
+            let outcome = supervise(&context, &container, &started, supervision, &plug).await;
+            let _ = outbox.send(Input::Ended(outcome));
+            wind_down(&context, started).await;
+            let _ = outbox.send(Input::VmGone);
+        });
+    }
+
+    fn wind_down(&self, started: Started) {
+        let (context, outbox) = (self.context.clone(), self.outbox.clone());
+        self.context.spawn(async move {
+            wind_down(&context, started).await;
+            let _ = outbox.send(Input::VmGone);
+        });
+    }
+
+    async fn ended(&mut self, outcome: Outcome) {
+        if !self.happened(Event::ProcessEnded) {
+            return;
+        }
+        self.now.live = None;
+        self.now.ends += 1;
+        self.now.state.exit_code = outcome.exit_code;
+        self.now.state.oom_killed = outcome.oom_killed;
+        self.now.state.error = outcome.error;
+        self.now.state.finished_at = Some(outcome.time);
+        self.publish();
+        let code = [("exitCode", outcome.exit_code.to_string())];
+        if outcome.oom_killed {
+            self.container.announce(&self.context, "oom", &[]);
+        }
+        self.container.announce(&self.context, "die", &code);
+    }
+
+    async fn remove_by_itself(&mut self) {
+        let at_rest = matches!(self.now.phase, Phase::Exited)
+            || (self.now.phase == Phase::Created && self.now.ends > 0);
+        if self.container.blueprint.host_config.auto_remove && at_rest {
+            self.now.phase = Phase::Removing;
+            self.publish();
+            self.delete().await;
+        }
+    }
+
+    /// Removes what it has on the host; after that it is gone, or dead.
+    async fn delete(&mut self) {
+        let id = self.container.id().clone();
+        let dir = self.context.layout.container(&id);
+        let removed = tokio::task::spawn_blocking(move || remove_tree(&dir)).await;
+        let result = match removed {
+            Ok(Ok(())) => self.context.store.delete(&id).map_err(|e| e.to_string()),
+            Ok(Err(e)) => Err(format!("cannot remove the files of the container: {e}")),
+            Err(_) => Err("the engine is shutting down".to_owned()),
+        };
+        match result {
+            Ok(()) => {
+                self.happened(Event::Removed);
+                self.context.drop_container(&id);
+                self.container.announce(&self.context, "destroy", &[]);
+                self.snapshot();
+            }
+            Err(error) => {
+                tracing::warn!(container = %id, %error, "a removal failed");
+                self.happened(Event::RemoveFailed);
+                self.now.state.error = error;
+                self.publish();
+            }
+        }
+    }
+
+    /// Takes a happening into account; one that cannot be is a defect, and survived.
+    fn happened(&mut self, event: Event) -> bool {
+        match next(self.now.phase, event) {
+            Ok((after, _)) => {
+                self.now.phase = after;
+                true
+            }
+            Err(_) => {
+                tracing::error!(container = %self.container.id(), ?event, phase = ?self.now.phase, "unexpected");
+                false
+            }
+        }
+    }
+
+    /// Stores and shows the state.
+    fn publish(&self) {
+        let state = self.now.shown();
+        if let Err(error) = self.context.store.set_state(self.container.id(), &state) {
+            tracing::error!(container = %self.container.id(), %error, "a state is not stored");
+        }
+        self.snapshot();
+    }
+
+    fn snapshot(&self) {
+        self.container.snapshot.send_replace(self.now.clone());
+    }
+
+    fn refusal(&self, denied: Denied, command: &Command) -> EngineError {
+        let id = self.container.id().clone();
+        match (denied, command) {
+            (Denied::AlreadyRunning, _) => EngineError::NotModified(id),
+            (Denied::Paused, Command::Pause) => EngineError::AlreadyPaused(id),
+            (Denied::Paused, _) => EngineError::StartPaused,
+            (Denied::NotPaused, _) => EngineError::NotPaused(id),
+            (Denied::NotRunning, Command::Signal(_, who)) => EngineError::KillNotRunning {
+                who: who.clone(),
+                id,
+            },
+            (Denied::NotRunning | Denied::Unexpected, _) => EngineError::NotRunning(id),
+            (Denied::StillRunning, _) => EngineError::RemoveRunning {
+                name: self.container.name().to_string(),
+                state: match self.now.phase {
+                    Phase::Paused => "paused",
+                    _ => "running",
+                },
+            },
+            (Denied::Removing, _) => EngineError::RemovalInProgress(id),
+            (Denied::Dead, _) => EngineError::Dead(id),
+        }
+    }
+}
+
+/// The time of an end that only the host saw.
+pub(super) fn ended_now(end: vm::End) -> Outcome {
+    Outcome {
+        exit_code: end.exit_code,
+        oom_killed: end.oom_killed,
+        error: end.message,
+        time: Timestamp::now(),
+    }
+}

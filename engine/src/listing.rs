@@ -1,0 +1,347 @@
+//! What `inspect`, `list` and `prune` show, read without asking any container's task.
+
+use std::collections::BTreeSet;
+use std::os::unix::fs::MetadataExt;
+use std::sync::Arc;
+
+use crate::api::{
+    ContainerInspect, ContainerState, ContainerSummary, Filters, ListOptions, Status,
+};
+use crate::container::Container;
+use crate::context::Context;
+use crate::error::EngineError;
+use crate::id::ContainerId;
+use crate::time::Timestamp;
+
+/// Everything about one.
+pub(crate) fn inspect(context: &Context, container: &Container) -> ContainerInspect {
+    let blueprint = &container.blueprint;
+    let mut command = blueprint.command().into_iter();
+    ContainerInspect {
+        id: container.id().clone(),
+        name: container.name(),
+        created: blueprint.created,
+        path: command.next().unwrap_or_default(),
+        args: command.collect(),
+        state: container.snapshot().shown(),
+        image: blueprint.image_id.clone(),
+        config: blueprint.config.clone(),
+        host_config: blueprint.host_config.clone(),
+        restart_count: 0,
+        log_path: container.console.log_path().to_owned(),
+        exec_ids: container.running_execs(),
+        platform: "linux",
+        scratch_bytes: scratch_bytes(context, container.id()),
+    }
+}
+
+/// Rows, newest first.
+pub(crate) async fn list(
+    context: &Context,
+    options: &ListOptions,
+) -> Result<Vec<ContainerSummary>, EngineError> {
+    let known = [
+        "id", "name", "label", "status", "ancestor", "exited", "before", "since", "is-task",
+    ];
+    let filter = Filter::new(context, &options.filters, &known)?;
+    let mut all = context.all();
+    all.sort_by_key(|c| std::cmp::Reverse(c.blueprint.created));
+    let everything = options.all || options.limit.is_some() || filter.is_about_state();
+    let mut rows = Vec::new();
+    for container in all {
+        let state = container.snapshot().shown();
+        if !(everything || state.is_running()) || !filter.passes(&container, &state) {
+            continue;
+        }
+        rows.push(summary(context, &container, state, options.size).await);
+        if options.limit.is_some_and(|limit| rows.len() == limit) {
+            break;
+        }
+    }
+    Ok(rows)
+}
+
+/// Those that do not run, by the filters that `prune` takes.
+pub(crate) fn select_for_prune(
+    context: &Context,
+    filters: &Filters,
+) -> Result<Vec<Arc<Container>>, EngineError> {
+    let filter = Filter::new(context, filters, &["label", "label!", "until"])?;
+    let idle = |c: &Arc<Container>| {
+        let state = c.snapshot().shown();
+        matches!(
+            state.status,
+            Status::Created | Status::Exited | Status::Dead
+        ) && !c.snapshot().phase.is_active()
+            && filter.passes(c, &state)
+    };
+    Ok(context.all().into_iter().filter(idle).collect())
+}
+
+/// What a container wrote, as it lies on the host's disk.
+pub(crate) fn scratch_bytes(context: &Context, id: &ContainerId) -> u64 {
+    std::fs::metadata(context.layout.scratch(id)).map_or(0, |m| m.blocks() * 512)
+}
+
+async fn summary(
+    context: &Context,
+    container: &Container,
+    state: ContainerState,
+    size: bool,
+) -> ContainerSummary {
+    let blueprint = &container.blueprint;
+    let named = &blueprint.config.image;
+    // A name that has moved to another image is not this container's any more.
+    let image = match context.images.find(named).await {
+        Ok(image) if image.id == blueprint.image_id => named.clone(),
+        _ => blueprint.image_id.clone(),
+    };
+    ContainerSummary {
+        id: container.id().clone(),
+        name: container.name(),
+        image,
+        image_id: blueprint.image_id.clone(),
+        command: command_line(&blueprint.command()),
+        created: blueprint.created,
+        status: status_text(&state, Timestamp::now()),
+        state,
+        labels: blueprint.config.labels.clone(),
+        network_mode: blueprint.host_config.network_mode.clone(),
+        size_rw: size.then(|| scratch_bytes(context, container.id())),
+    }
+}
+
+/// Joined with blanks; what has blanks is quoted.
+fn command_line(command: &[String]) -> String {
+    let quoted = command.iter().map(|word| match word.contains(' ') {
+        true => format!("'{word}'"),
+        false => word.clone(),
+    });
+    quoted.collect::<Vec<_>>().join(" ")
+}
+
+/// Docker's `Status`.
+fn status_text(state: &ContainerState, now: Timestamp) -> String {
+    let since =
+        |t: Option<Timestamp>| ago(now.seconds() - t.map_or(now.seconds(), Timestamp::seconds));
+    match state.status {
+        Status::Created => "Created".to_owned(),
+        Status::Running => format!("Up {}", since(state.started_at)),
+        Status::Paused => format!("Up {} (Paused)", since(state.started_at)),
+        Status::Restarting => format!(
+            "Restarting ({}) {} ago",
+            state.exit_code,
+            since(state.finished_at)
+        ),
+        Status::Exited => format!(
+            "Exited ({}) {} ago",
+            state.exit_code,
+            since(state.finished_at)
+        ),
+        Status::Removing => "Removal In Progress".to_owned(),
+        Status::Dead => "Dead".to_owned(),
+    }
+}
+
+/// A length of time as people say it; the steps are Docker's.
+fn ago(seconds: i64) -> String {
+    let (minutes, hours) = (seconds / 60, (seconds + 1800) / 3600);
+    match seconds {
+        ..1 => "Less than a second".to_owned(),
+        1 => "1 second".to_owned(),
+        2..60 => format!("{seconds} seconds"),
+        60..120 => "About a minute".to_owned(),
+        120..3600 => format!("{minutes} minutes"),
+        _ if hours == 1 => "About an hour".to_owned(),
+        _ if hours < 48 => format!("{hours} hours"),
+        _ if hours < 24 * 7 * 2 => format!("{} days", hours / 24),
+        _ if hours < 24 * 30 * 2 => format!("{} weeks", hours / 24 / 7),
+        _ if hours < 24 * 365 * 2 => format!("{} months", hours / 24 / 30),
+        _ => format!("{} years", hours / 24 / 365),
+    }
+}
+
+/// Filters with their names checked and their references resolved.
+struct Filter<'a> {
+    filters: &'a Filters,
+    before: Option<Timestamp>,
+    since: Option<Timestamp>,
+    until: Option<Timestamp>,
+}
+
+impl<'a> Filter<'a> {
+    fn new(context: &Context, filters: &'a Filters, known: &[&str]) -> Result<Self, EngineError> {
+        for name in filters.0.keys() {
+            if !known.contains(&name.as_str()) {
+                return Err(EngineError::Invalid(format!("invalid filter '{name}'")));
+            }
+        }
+        let values = |name: &str| filters.0.get(name).into_iter().flatten();
+        let created = |name: &str| -> Result<Option<Timestamp>, EngineError> {
+            values(name)
+                .next()
+                .map(|who| Ok(context.find(who)?.blueprint.created))
+                .transpose()
+        };
+        for status in values("status") {
+            let quoted = serde_json::Value::String(status.clone());
+            if serde_json::from_value::<Status>(quoted).is_err() {
+                return Err(EngineError::Invalid(format!(
+                    "invalid filter 'status={status}'"
+                )));
+            }
+        }
+        for code in values("exited") {
+            if code.parse::<i32>().is_err() {
+                return Err(EngineError::Invalid(format!(
+                    "invalid filter 'exited={code}'"
+                )));
+            }
+        }
+        let until = values("until").next().map(|text| {
+            let seconds = text
+                .parse::<i64>()
+                .ok()
+                .map(|s| Timestamp(s.saturating_mul(1_000_000_000)));
+            seconds
+                .or_else(|| text.parse().ok())
+                .ok_or_else(|| EngineError::Invalid(format!("invalid filter 'until={text}'")))
+        });
+        Ok(Self {
+            filters,
+            before: created("before")?,
+            since: created("since")?,
+            until: until.transpose()?,
+        })
+    }
+
+    /// Whether it asks for containers that a plain list leaves out.
+    fn is_about_state(&self) -> bool {
+        ["status", "exited"]
+            .iter()
+            .any(|n| self.filters.0.contains_key(*n))
+    }
+
+    fn any(&self, name: &str, matches: impl Fn(&str) -> bool) -> bool {
+        let values: Option<&BTreeSet<String>> = self.filters.0.get(name);
+        values.is_none_or(|v| v.is_empty() || v.iter().any(|v| matches(v)))
+    }
+
+    fn all(&self, name: &str, matches: impl Fn(&str) -> bool) -> bool {
+        self.filters
+            .0
+            .get(name)
+            .is_none_or(|v| v.iter().all(|v| matches(v)))
+    }
+
+    fn passes(&self, container: &Container, state: &ContainerState) -> bool {
+        let (blueprint, created) = (&container.blueprint, container.blueprint.created);
+        let name = container.name();
+        let has_label = |wanted: &str| match wanted.split_once('=') {
+            Some((k, v)) => blueprint.config.labels.get(k).is_some_and(|l| l == v),
+            None => blueprint.config.labels.contains_key(wanted),
+        };
+        let is_image = |wanted: &str| {
+            let id = blueprint
+                .image_id
+                .strip_prefix("sha256:")
+                .unwrap_or(&blueprint.image_id);
+            let named = &blueprint.config.image;
+            wanted == named
+                || format!("{wanted}:latest") == *named
+                || *wanted == format!("{named}:latest")
+                || (wanted.len() >= 4 && id.starts_with(wanted.trim_start_matches("sha256:")))
+        };
+        self.any("id", |id| container.id().as_str().starts_with(id))
+            && self.any("name", |wanted| name_matches(name.as_str(), wanted))
+            && self.any("status", |s| s == state.status.as_str())
+            && self.any("exited", |code| {
+                state.status == Status::Exited && code.parse() == Ok(state.exit_code)
+            })
+            && self.any("ancestor", is_image)
+            && self.any("is-task", |v| v == "false")
+            && self.all("label", has_label)
+            && self.all("label!", |l| !has_label(l))
+            && self.before.is_none_or(|t| created < t)
+            && self.since.is_none_or(|t| created > t)
+            && self.until.is_none_or(|t| created < t)
+    }
+}
+
+/// A part of the name; `^` and `$` bind it to its ends, `/` is the beginning.
+fn name_matches(name: &str, wanted: &str) -> bool {
+    let (start, wanted) = match wanted.strip_prefix('^') {
+        Some(rest) => (true, rest.strip_prefix('/').unwrap_or(rest)),
+        None => match wanted.strip_prefix('/') {
+            Some(rest) => (true, rest),
+            None => (false, wanted),
+        },
+    };
+    match (start, wanted.strip_suffix('$')) {
+        (true, Some(whole)) => name == whole,
+        (false, Some(end)) => name.ends_with(end),
+        (true, None) => name.starts_with(wanted),
+        (false, None) => name.contains(wanted),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lengths_of_time_are_dockers() {
+        for (seconds, text) in [
+            (0, "Less than a second"),
+            (1, "1 second"),
+            (59, "59 seconds"),
+            (60, "About a minute"),
+            (150, "2 minutes"),
+            (3600, "About an hour"),
+            (7200, "2 hours"),
+            (3600 * 48, "2 days"),
+            (3600 * 24 * 15, "2 weeks"),
+            (3600 * 24 * 70, "2 months"),
+            (3600 * 24 * 800, "2 years"),
+        ] {
+            assert_eq!(ago(seconds), text, "{seconds}");
+        }
+    }
+
+    #[test]
+    fn names_match_by_part_and_by_end() {
+        for (wanted, matches) in [
+            ("web", true),
+            ("^web$", false),
+            ("^web", true),
+            ("1$", true),
+            ("/web1", true),
+            ("^/web1$", true),
+            ("x", false),
+        ] {
+            assert_eq!(name_matches("web1", wanted), matches, "{wanted}");
+        }
+    }
+
+    #[test]
+    fn the_status_is_dockers() {
+        let state = ContainerState {
+            status: Status::Exited,
+            exit_code: 3,
+            finished_at: Some(Timestamp(0)),
+            ..ContainerState::created()
+        };
+        assert_eq!(
+            status_text(&state, Timestamp(5_000_000_000)),
+            "Exited (3) 5 seconds ago"
+        );
+        assert_eq!(
+            status_text(&ContainerState::created(), Timestamp(0)),
+            "Created"
+        );
+        assert_eq!(
+            command_line(&["sh".into(), "-c".into(), "echo a".into()]),
+            "sh -c 'echo a'"
+        );
+    }
+}

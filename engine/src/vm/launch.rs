@@ -1,0 +1,415 @@
+//! From a plan to a running `hull-vmm`, and away again.
+//!
+//! Everything is opened here and handed over as descriptors; the VMM opens nothing. Each step that
+//! leaves something behind registers how to take it back, so a failure at any step leaves nothing.
+
+use std::collections::BTreeSet;
+use std::fs::{self, File};
+use std::io::{self, Seek, Write};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::net::UnixListener;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use hull_protocol::frame;
+use hull_protocol::vmm::{Disk, Jail, Started, VmConfig};
+use rustix::fs::{MemfdFlags, memfd_create};
+use tokio::process::Command;
+
+use super::cgroup::{Cgroup, Limits};
+use super::process::VmProcess;
+use super::report::{End, end_of};
+use super::{VmError, messages, scratch};
+use crate::error::EngineError;
+use crate::id::ContainerId;
+use crate::layout::{Layout, VmLayout, make_private, remove_tree};
+use crate::store::{Store, VmRow};
+
+/// How long the kernel may take to see that a cgroup is empty.
+const CGROUP_GRACE: Duration = Duration::from_secs(10);
+const CGROUP_POLL: Duration = Duration::from_millis(5);
+/// How long `hull-vmm` may take to announce itself: namespaces, not the guest.
+const STARTED_DEADLINE: Duration = Duration::from_secs(60);
+
+/// What a VM is made of.
+#[derive(Clone, Debug)]
+pub(crate) struct Plan {
+    pub(crate) id: ContainerId,
+    pub(crate) options: crate::api::Options,
+    pub(crate) layers: Vec<PathBuf>,
+    pub(crate) memory_mib: u32,
+    pub(crate) vcpus: u8,
+    pub(crate) nano_cpus: i64,
+    /// Where this run's lines will begin in the log.
+    pub(crate) log_base: u64,
+}
+
+/// A VM process and what it holds on the host.
+#[derive(Debug)]
+pub(crate) struct Running {
+    pub(crate) id: ContainerId,
+    pub(crate) process: VmProcess,
+    pub(crate) layout: VmLayout,
+    cgroup: Option<Cgroup>,
+    /// Its stderr; lost with the engine that started it.
+    messages: Option<File>,
+    store: Store,
+}
+
+impl Running {
+    /// How it ended, once its process has.
+    pub(crate) fn end(&self) -> End {
+        let mut end = end_of(&self.layout.report());
+        if self.cgroup.as_ref().is_some_and(Cgroup::oom_killed) {
+            end.oom_killed = true;
+            end.exit_code = 137;
+            end.message = "the VM was killed: out of memory".to_owned();
+        }
+        let said = self
+            .messages
+            .as_ref()
+            .map(messages::tail)
+            .unwrap_or_default();
+        if !said.is_empty() && !said.contains(&end.message) {
+            end.message = format!("{} ({})", end.message, said.replace('\n', "; "));
+        }
+        end
+    }
+
+    /// Kills it if it still runs, and takes back all it has on the host.
+    pub(crate) async fn clean_up(self) -> Result<(), EngineError> {
+        self.process.kill();
+        self.process.ended().await;
+        if let Some(cgroup) = &self.cgroup {
+            empty_and_remove(cgroup)
+                .await
+                .map_err(VmError::step("remove the VM's cgroup"))?;
+        }
+        remove_tree(self.layout.dir()).map_err(VmError::file("remove", self.layout.dir()))?;
+        self.store.forget_vm(&self.id)?;
+        Ok(())
+    }
+}
+
+/// Takes hold of a VM that an earlier engine started; `None` if it has ended.
+pub(crate) fn adopt(
+    layout: &Layout,
+    store: &Store,
+    id: &ContainerId,
+    row: &VmRow,
+) -> io::Result<Option<Running>> {
+    let Some(identity) = &row.process else {
+        return Ok(None);
+    };
+    let Some(process) = VmProcess::find(identity)? else {
+        return Ok(None);
+    };
+    Ok(Some(Running {
+        id: id.clone(),
+        process,
+        layout: layout.vm(id),
+        cgroup: layout.cgroup(id).map(Cgroup::at),
+        messages: None,
+        store: store.clone(),
+    }))
+}
+
+/// Starts a VM. Once this returns its process is known to the store; the guest may still boot.
+pub(crate) async fn launch(
+    layout: Layout,
+    store: Store,
+    plan: Plan,
+) -> Result<Running, EngineError> {
+    let mut undo = Undo::default();
+    let prepared = {
+        let (layout, store, plan) = (layout.clone(), store.clone(), plan.clone());
+        let mut steps = std::mem::take(&mut undo);
+        let task = tokio::task::spawn_blocking(move || {
+            let prepared = prepare(&layout, &store, &plan, &mut steps);
+            (prepared, steps)
+        });
+        let (prepared, steps) = task.await.map_err(|_| EngineError::Closing)?;
+        undo = steps;
+        prepared?
+    };
+    let cgroup = prepared.cgroup.clone();
+    let (process, messages) = spawn(&plan, prepared).await?;
+    store
+        .set_process(&plan.id, &process.identity)
+        .inspect_err(|_| process.kill())?;
+    undo.disarm();
+    Ok(Running {
+        layout: layout.vm(&plan.id),
+        id: plan.id,
+        process,
+        cgroup,
+        messages: Some(messages),
+        store,
+    })
+}
+
+/// Removes what dead VMs of earlier engines left: sockets, folders, and control groups with
+/// whatever still runs in them.
+pub(crate) async fn sweep(layout: &Layout, live: &BTreeSet<ContainerId>) -> io::Result<()> {
+    let folders: BTreeSet<PathBuf> = live
+        .iter()
+        .map(|id| layout.vm(id).dir().to_owned())
+        .collect();
+    for dir in children(&layout.vms())? {
+        if !folders.contains(&dir) {
+            remove_tree(&dir)?;
+        }
+    }
+    let groups: BTreeSet<PathBuf> = live.iter().filter_map(|id| layout.cgroup(id)).collect();
+    let Some(root) = layout.cgroup_root() else {
+        return Ok(());
+    };
+    for dir in children(root)? {
+        if dir.is_dir() && !groups.contains(&dir) {
+            let group = Cgroup::at(dir);
+            group.kill()?;
+            empty_and_remove(&group).await?;
+        }
+    }
+    Ok(())
+}
+
+fn children(dir: &Path) -> io::Result<Vec<PathBuf>> {
+    match fs::read_dir(dir) {
+        Ok(entries) => entries.map(|e| e.map(|e| e.path())).collect(),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        Err(e) => Err(e),
+    }
+}
+
+async fn empty_and_remove(cgroup: &Cgroup) -> io::Result<()> {
+    let started = tokio::time::Instant::now();
+    loop {
+        match cgroup.remove() {
+            Err(e)
+                if e.kind() == io::ErrorKind::ResourceBusy && started.elapsed() < CGROUP_GRACE =>
+            {
+                tokio::time::sleep(CGROUP_POLL).await;
+            }
+            other => return other,
+        }
+    }
+}
+
+/// Steps to take back, last first, unless all went well.
+#[derive(Default)]
+struct Undo(Vec<Box<dyn FnOnce() + Send>>);
+
+impl Undo {
+    fn push(&mut self, step: impl FnOnce() + Send + 'static) {
+        self.0.push(Box::new(step));
+    }
+
+    fn disarm(&mut self) {
+        self.0.clear();
+    }
+}
+
+impl Drop for Undo {
+    fn drop(&mut self) {
+        while let Some(step) = self.0.pop() {
+            step();
+        }
+    }
+}
+
+/// Open descriptors, and the configuration that names them.
+struct Prepared {
+    config: VmConfig,
+    fds: Vec<OwnedFd>,
+    cgroup: Option<Cgroup>,
+}
+
+fn prepare(
+    layout: &Layout,
+    store: &Store,
+    plan: &Plan,
+    undo: &mut Undo,
+) -> Result<Prepared, EngineError> {
+    let vm = layout.vm(&plan.id);
+    let options = &plan.options;
+    let (first, count) = (options.defaults.first_uid, options.defaults.uid_count);
+    let uid = store.take_uid(&plan.id, first, count, plan.log_base)?;
+    {
+        let (store, id) = (store.clone(), plan.id.clone());
+        undo.push(move || warn(store.forget_vm(&id)));
+    }
+    remove_tree(vm.dir()).map_err(VmError::file("remove", vm.dir()))?;
+    make_private(vm.dir()).map_err(VmError::file("make", vm.dir()))?;
+    {
+        let dir = vm.dir().to_owned();
+        undo.push(move || warn(remove_tree(&dir)));
+    }
+    let mut fds: Vec<OwnedFd> = Vec::new();
+    let mut hand_over = |fd: OwnedFd| {
+        let number = fd.as_raw_fd();
+        fds.push(fd);
+        number
+    };
+    let kvm = File::options().read(true).write(true).open(&options.kvm);
+    let kvm = kvm.map_err(|source| VmError::NoKvm {
+        path: options.kvm.clone(),
+        source,
+    })?;
+    let read = |path: &Path| File::open(path).map_err(VmError::file("open", path));
+    let mut layers = Vec::new();
+    for path in &plan.layers {
+        layers.push(hand_over(read(path)?.into()));
+    }
+    let template = layout.scratch_template(options.defaults.scratch_bytes);
+    let disk = scratch::open(
+        &template,
+        options.defaults.scratch_bytes,
+        &layout.scratch(&plan.id),
+    )?;
+    let listen =
+        |path: PathBuf| UnixListener::bind(&path).map_err(VmError::file("listen on", path));
+    let report = File::options()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(vm.report());
+    let report = report.map_err(VmError::file("make", vm.report()))?;
+    let limits = Limits {
+        memory_mib: plan.memory_mib,
+        nano_cpus: plan.nano_cpus,
+    };
+    let cgroup = match (layout.cgroup_root(), layout.cgroup(&plan.id)) {
+        (Some(root), Some(path)) => {
+            let doomed = Cgroup::at(path.clone());
+            undo.push(move || {
+                // Kill first: a VMM that was spawned but not recorded is still inside.
+                warn(doomed.kill());
+                warn(doomed.remove());
+            });
+            Some(Cgroup::create(root, path, limits)?)
+        }
+        _ => None,
+    };
+    let cgroup_fd = match &cgroup {
+        Some(group) => Some(hand_over(group.open()?.into())),
+        None => None,
+    };
+    let config = VmConfig {
+        id: plan.id.short().to_owned(),
+        memory_mib: plan.memory_mib,
+        vcpus: plan.vcpus,
+        kvm: hand_over(kvm.into()),
+        kernel: hand_over(read(&options.kernel)?.into()),
+        initramfs: hand_over(read(&options.initramfs)?.into()),
+        cmdline: String::new(),
+        console: None,
+        control: hand_over(listen(vm.control())?.into()),
+        vsock: hand_over(listen(vm.vsock())?.into()),
+        layers,
+        disks: vec![Disk {
+            fd: hand_over(disk.into()),
+            read_only: false,
+        }],
+        started: -1,
+        report: hand_over(report.into()),
+        jail: Some(Jail {
+            uid,
+            cgroup: cgroup_fd,
+        }),
+    };
+    Ok(Prepared {
+        config,
+        fds,
+        cgroup,
+    })
+}
+
+async fn spawn(plan: &Plan, mut prepared: Prepared) -> Result<(VmProcess, File), EngineError> {
+    let step = VmError::step::<io::Error>;
+    let (ours, theirs) =
+        std::os::unix::net::UnixStream::pair().map_err(step("make a socket pair"))?;
+    prepared.config.started = theirs.as_raw_fd();
+    prepared.fds.push(theirs.into());
+    let config = config_file(&prepared.config).map_err(step("hand over the VM's configuration"))?;
+    let config_fd = config.as_raw_fd();
+    prepared.fds.push(config.into());
+    let messages = messages::bounded_file().map_err(step("make a file for the VM's messages"))?;
+    let stderr = messages
+        .try_clone()
+        .map_err(step("make a file for the VM's messages"))?;
+    let mut command = Command::new(&plan.options.vmm);
+    command
+        .arg("--config-fd")
+        .arg(config_fd.to_string())
+        .env_clear()
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(stderr);
+    let inherited: Vec<RawFd> = prepared.fds.iter().map(AsRawFd::as_raw_fd).collect();
+    // SAFETY: between fork and exec the closure makes only async-signal-safe calls and allocates
+    // nothing.
+    unsafe { command.pre_exec(move || keep_open(&inherited)) };
+    let mut child = command
+        .spawn()
+        .map_err(VmError::file("run", &plan.options.vmm))?;
+    // Only the child has them now: the socket pair ends when it does.
+    drop(prepared);
+    let started = announced(ours).await;
+    // The parent exits once our end is closed, whatever it announced; a failure shows elsewhere.
+    let reap = tokio::spawn(async move {
+        let _ = child.wait().await;
+    });
+    match started {
+        Ok(process) => Ok((process, messages)),
+        Err(e) => {
+            // Its last words are complete when it has ended.
+            let _ = tokio::time::timeout(Duration::from_secs(5), reap).await;
+            let said = messages::tail(&messages);
+            let why = if said.is_empty() { e.to_string() } else { said };
+            Err(VmError::Died(why).into())
+        }
+    }
+}
+
+/// Waits for the pid and takes hold of the process while it cannot be reaped.
+async fn announced(socket: std::os::unix::net::UnixStream) -> io::Result<VmProcess> {
+    socket.set_read_timeout(Some(STARTED_DEADLINE))?;
+    let read = tokio::task::spawn_blocking(move || {
+        let mut socket = socket;
+        let started: io::Result<Started> = frame::read(&mut socket);
+        (started, socket)
+    });
+    let (started, socket) = read.await.map_err(io::Error::other)?;
+    let process = VmProcess::of(started?.pid);
+    drop(socket);
+    process
+}
+
+fn config_file(config: &VmConfig) -> io::Result<File> {
+    let mut file = File::from(memfd_create("hull-vm-config", MemfdFlags::CLOEXEC)?);
+    file.write_all(&serde_json::to_vec(config)?)?;
+    file.rewind()?;
+    Ok(file)
+}
+
+fn keep_open(fds: &[RawFd]) -> io::Result<()> {
+    for fd in fds {
+        // SAFETY: changes a flag of a descriptor that this process, the child, has.
+        if unsafe { libc::fcntl(*fd, libc::F_SETFD, 0) } < 0 {
+            return Err(io::Error::last_os_error());
+        }
+    }
+    // A signal to the engine's terminal is not for the VMs.
+    // SAFETY: takes no argument.
+    unsafe { libc::setsid() };
+    Ok(())
+}
+
+fn warn<E: std::fmt::Display>(result: Result<(), E>) {
+    if let Err(error) = result {
+        tracing::warn!(%error, "cleaning up after a failed start");
+    }
+}

@@ -1,0 +1,58 @@
+//! How large a VM is made for what a container asked for.
+//!
+//! `--memory` limits what the container's processes may use; the guest enforces that with a
+//! cgroup of its own. The guest gets that and room for its kernel and agent, so that a limit means
+//! the same as in Docker.
+
+use crate::api::Defaults;
+
+/// Docker's own lower bound for `--memory`, in bytes.
+pub(crate) const MIN_MEMORY: i64 = 6 << 20;
+/// What a guest's kernel, agent and page tables take besides.
+const GUEST_OVERHEAD: u64 = 64 << 20;
+const MIB: u64 = 1 << 20;
+/// `hull-vmm` takes no more.
+const MOST_MIB: u64 = 1 << 20;
+const MOST_VCPUS: u64 = 32;
+const NANOS: u64 = 1_000_000_000;
+
+/// The guest's memory for a container's limit in bytes; 0 is no limit.
+pub(crate) fn guest_memory_mib(limit: i64, defaults: &Defaults) -> u32 {
+    let mib = match u64::try_from(limit) {
+        Ok(0) | Err(_) => u64::from(defaults.memory_mib),
+        Ok(limit) => limit.saturating_add(GUEST_OVERHEAD).div_ceil(MIB),
+    };
+    u32::try_from(mib.min(MOST_MIB)).unwrap_or(u32::MAX)
+}
+
+/// The guest's CPUs for billionths of a CPU; 0 is no limit.
+pub(crate) fn vcpus(nano_cpus: i64, defaults: &Defaults) -> u8 {
+    let count = match u64::try_from(nano_cpus) {
+        Ok(0) | Err(_) => u64::from(defaults.vcpus),
+        Ok(nano) => nano.div_ceil(NANOS),
+    };
+    u8::try_from(count.clamp(1, MOST_VCPUS)).unwrap_or(u8::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_limit_gets_room_for_the_guest_on_top() {
+        let d = Defaults::default();
+        assert_eq!(guest_memory_mib(0, &d), d.memory_mib);
+        assert_eq!(guest_memory_mib(MIN_MEMORY, &d), 70);
+        assert_eq!(guest_memory_mib((100 << 20) + 1, &d), 165);
+        assert_eq!(guest_memory_mib(i64::MAX, &d), 1 << 20);
+    }
+
+    #[test]
+    fn a_part_of_a_cpu_is_one() {
+        let d = Defaults::default();
+        assert_eq!(vcpus(0, &d), d.vcpus);
+        assert_eq!(vcpus(500_000_000, &d), 1);
+        assert_eq!(vcpus(1_500_000_000, &d), 2);
+        assert_eq!(vcpus(i64::MAX, &d), 32);
+    }
+}

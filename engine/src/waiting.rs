@@ -1,0 +1,40 @@
+//! Waiting for a container's end, told apart by what counts as one.
+
+use std::sync::Arc;
+
+use tokio::sync::oneshot;
+
+use crate::api::{WaitCondition, WaitOutcome, Waiting};
+use crate::container::{Container, Snapshot};
+use crate::context::Context;
+use crate::state::Phase;
+
+/// Begins now: whatever comes after is seen.
+pub(crate) fn begin(
+    context: &Context,
+    container: &Arc<Container>,
+    condition: WaitCondition,
+) -> Waiting {
+    let mut watch = container.watch();
+    let before = watch.borrow().ends;
+    let (sender, receiver) = oneshot::channel();
+    context.spawn(async move {
+        let met = move |now: &Snapshot| match condition {
+            _ if now.phase == Phase::Gone => true,
+            WaitCondition::NotRunning => !now.phase.is_active(),
+            WaitCondition::NextExit => now.ends != before,
+            WaitCondition::Removed => false,
+        };
+        if let Ok(now) = watch.wait_for(met).await {
+            let error = Some(now.state.error.clone()).filter(|e| !e.is_empty());
+            let outcome = WaitOutcome {
+                exit_code: now.state.exit_code,
+                error,
+            };
+            drop(now);
+            // Who asked may have left.
+            let _ = sender.send(outcome);
+        }
+    });
+    Waiting(receiver)
+}
