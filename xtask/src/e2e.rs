@@ -79,8 +79,10 @@ fn test_programs(layout: &Layout) -> Result<Vec<PathBuf>> {
 /// The `executable` of one of cargo's JSON messages. Cargo writes them without
 /// blanks, and the paths of this checkout need no unescaping worth a JSON parser.
 fn executable(message: &str) -> Option<PathBuf> {
-    if !message.contains(r#""reason":"compiler-artifact""#) {
-        return None;
+    let (_, profile) = message.split_once(r#""profile":{"#)?;
+    let (profile, _) = profile.split_once('}')?;
+    if !profile.contains(r#""test":true"#) {
+        return None; // a program of the package, which its tests may need
     }
     let (_, rest) = message.split_once(r#""executable":""#)?;
     let (path, _) = rest.split_once('"')?;
@@ -93,7 +95,9 @@ mod tests {
 
     #[test]
     fn only_built_executables_are_taken_from_cargo() {
-        let artifact = r#"{"reason":"compiler-artifact","target":{"name":"run"},"executable":"/t/run-1","fresh":true}"#;
+        let artifact = r#"{"reason":"compiler-artifact","target":{"name":"run"},"profile":{"opt_level":"0","test":true},"executable":"/t/run-1","fresh":true}"#;
+        let program = artifact.replace(r#""test":true"#, r#""test":false"#);
+        assert_eq!(executable(&program), None);
         assert_eq!(executable(artifact), Some(PathBuf::from("/t/run-1")));
         assert_eq!(
             executable(r#"{"reason":"compiler-artifact","executable":null}"#),
