@@ -9,12 +9,12 @@ mod root;
 mod system;
 mod vsock;
 
+use std::convert::Infallible;
 use std::fs;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
-use std::thread::park;
 
 use hull_protocol::agent::RootFs;
 use hull_protocol::{VsockPort, power as wire};
@@ -29,37 +29,31 @@ use crate::thread;
 pub fn run() -> ! {
     kmsg::report_panics();
     let server = Server::new(Agent::new(Vm::default()));
-    if let Err(e) = listen(&server) {
-        kmsg::write(&format!("cannot listen on vsock: {e}"));
-        power::off();
-    }
-    loop {
-        park();
+    match listen(&server) {
+        Ok(never) => match never {},
+        Err(e) => {
+            kmsg::write(&format!("cannot listen on vsock: {e}"));
+            power::off();
+        }
     }
 }
 
-fn listen(server: &Server) -> io::Result<()> {
-    let ports = [
-        (Port::Control, VsockPort::CONTROL),
-        (Port::Stream, VsockPort::STREAM),
-    ];
-    let mut listeners = Vec::new();
-    for (port, number) in ports {
-        listeners.push((port, vsock::Listener::bind(number)?));
-    }
+fn listen(server: &Server) -> io::Result<Infallible> {
+    let control = vsock::Listener::bind(VsockPort::CONTROL)?;
+    let stream = vsock::Listener::bind(VsockPort::STREAM)?;
     power::tell(wire::READY)?;
-    for (port, listener) in listeners {
-        let server = server.clone();
-        thread::spawn("listener", move || {
-            loop {
-                let accepted = listener.accept().and_then(|c| server.accept(port, c));
-                if let Err(e) = accepted {
-                    kmsg::write(&format!("connection lost: {e}"));
-                }
-            }
-        })?;
+    let streams = server.clone();
+    thread::spawn("listener", move || accept(&streams, Port::Stream, &stream))?;
+    accept(server, Port::Control, &control)
+}
+
+fn accept(server: &Server, port: Port, listener: &vsock::Listener) -> ! {
+    loop {
+        let accepted = listener.accept().and_then(|c| server.accept(port, c));
+        if let Err(e) = accepted {
+            kmsg::write(&format!("connection lost: {e}"));
+        }
     }
-    Ok(())
 }
 
 /// The machine under a guest's kernel.
@@ -140,5 +134,6 @@ fn mount_system() -> Result<(), PlatformError> {
         rustix::mount::mount(kind, at, kind, flags, data).step("mount", at)?;
     }
     system::hurry_grace_periods();
+    system::raise_limits();
     system::loopback_up()
 }

@@ -94,3 +94,78 @@ pub(super) fn release() -> Result<(), PlatformError> {
     rustix::fs::sync();
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    use rustix::fs::{FileType, Mode, OFlags};
+
+    fn layers(count: u32) -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        for layer in 0..count {
+            let layer_folder = folder.path().join("l").join(layer.to_string());
+            fs::create_dir_all(&layer_folder).unwrap();
+            fs::write(layer_folder.join("top"), layer.to_string()).unwrap();
+            fs::write(layer_folder.join(format!("of-{layer}")), "").unwrap();
+        }
+        fs::create_dir(folder.path().join("scratch")).unwrap();
+        folder
+    }
+
+    fn read(root: &OwnedFd, name: &str) -> rustix::io::Result<Vec<u8>> {
+        let file = rustix::fs::openat(root, name, OFlags::RDONLY, Mode::empty())?;
+        let mut buffer = vec![0; 16];
+        let length = rustix::io::read(&file, &mut buffer)?;
+        buffer.truncate(length);
+        Ok(buffer)
+    }
+
+    #[test]
+    fn the_last_layer_is_on_top_and_hides_what_it_whites_out() {
+        let folder = layers(3);
+        let whiteout = folder.path().join("l/2/of-0");
+        let mode = Mode::from_raw_mode(0o600);
+        rustix::fs::mknodat(
+            rustix::fs::CWD,
+            &whiteout,
+            FileType::CharacterDevice,
+            mode,
+            0,
+        )
+        .unwrap();
+        let scratch = folder.path().join("scratch");
+        let root = overlay(&folder.path().join("l"), 3, &scratch).unwrap();
+        assert_eq!(read(&root, "top").unwrap(), b"2");
+        assert_eq!(read(&root, "of-1").unwrap(), b"");
+        assert_eq!(read(&root, "of-0"), Err(rustix::io::Errno::NOENT));
+        let flags = OFlags::WRONLY | OFlags::CREATE;
+        let file = rustix::fs::openat(&root, "new", flags, mode).unwrap();
+        rustix::io::write(&file, b"x").unwrap();
+        assert_eq!(fs::read(scratch.join("upper/new")).unwrap(), b"x");
+    }
+
+    #[test]
+    fn as_many_layers_as_docker_allows_fit() {
+        let folder = layers(MAX_LAYERS);
+        let scratch = folder.path().join("scratch");
+        let root = overlay(&folder.path().join("l"), MAX_LAYERS, &scratch).unwrap();
+        assert_eq!(read(&root, "top").unwrap(), b"127");
+        assert_eq!(read(&root, "of-0").unwrap(), b"");
+    }
+
+    #[test]
+    fn no_layers_or_too_many_are_refused() {
+        let root = |layers| {
+            assemble(&RootFs {
+                layers,
+                scratch: None,
+            })
+        };
+        assert!(matches!(root(0), Err(PlatformError::NoLayers)));
+        assert!(matches!(
+            root(MAX_LAYERS + 1),
+            Err(PlatformError::TooManyLayers { .. })
+        ));
+    }
+}

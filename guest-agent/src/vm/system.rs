@@ -80,6 +80,20 @@ pub(super) fn hurry_grace_periods() {
     let _ = std::fs::write("/sys/kernel/rcu_expedited", "1");
 }
 
+/// The limits a container has where its specification names none: Docker's, not an init's.
+pub(super) fn raise_limits() {
+    use rustix::process::{Resource, Rlimit, setrlimit};
+    const FILES: u64 = 1 << 20;
+    for (resource, limit) in [(Resource::Nofile, Some(FILES)), (Resource::Nproc, None)] {
+        let both = Rlimit {
+            current: limit,
+            maximum: limit,
+        };
+        // The kernel's own limits are a poorer container, not a broken one.
+        let _ = setrlimit(resource, both);
+    }
+}
+
 /// Brings up `lo`; the kernel gives it its addresses by itself.
 pub(super) fn loopback_up() -> Result<(), PlatformError> {
     // SAFETY: socket takes numbers only.
