@@ -53,7 +53,9 @@ pub enum Call {
     /// Assemble the root filesystem and make ready the container's first process, up to but not
     /// including its `execve`. Answered by [`Answer::Created`].
     Create(Box<Create>),
-    /// Let the first process run. Answered by [`Answer::Done`] once its `execve` succeeded.
+    /// Let the first process run. Answered by [`Answer::Done`] once its program runs. A program
+    /// that was found but cannot be executed (a missing interpreter, no executable format) has
+    /// started as well, as with Docker: it ends with 255 and the reason on its own stderr.
     Start,
     /// Start another process in the container. Answered by [`Answer::Created`] once it runs.
     Exec(Box<Exec>),
