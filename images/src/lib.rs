@@ -1,1 +1,53 @@
-//! Hull.
+//! The content store: what images are called, what they are made of, and their files on disk.
+//!
+//! [`Store`] is all that its users need: `load` and `import` bring images in, `find`, `list` and
+//! `image` tell about them, `tag` and `remove` change what they are called. An image is its
+//! configuration's digest ([`ImageId`]); blobs are kept as they came, and every layer is unpacked
+//! once into a packed layer ([`hull_layer`]) that all images with the same chain share.
+//!
+//! Everything blocks; nothing here knows of containers, VMs or HTTP. Which images containers use
+//! is told to [`Store::remove`] by the caller. What comes in is hostile: see [`tar`], `unpack`
+//! and `load`. What survives a crash and what is collected after one: see `lease` and `database`.
+
+pub mod change;
+mod collect;
+mod compression;
+pub mod config;
+mod database;
+mod digest;
+mod error;
+mod find;
+mod import;
+mod layers;
+mod layout;
+mod lease;
+mod list;
+mod load;
+pub mod manifest;
+mod reference;
+mod register;
+mod remove;
+mod store;
+#[cfg(test)]
+mod store_tests;
+pub mod tar;
+mod turns;
+mod unpack;
+mod words;
+
+pub use change::ChangeError;
+pub use collect::Collected;
+pub use config::{ImageConfig, Platform, RunConfig};
+pub use digest::{ChainId, DiffId, Digest, DigestError, ImageId};
+pub use error::StoreError;
+pub use find::FindError;
+pub use import::{Import, ImportError};
+pub use layers::{LayerError, Progress};
+pub use list::{Image, ImageLayer};
+pub use load::{LoadError, Loaded};
+pub use reference::{AnyReference, Reference, ReferenceError, Repository};
+pub use register::ImageError;
+pub use remove::{Forcing, RemoveError, RemoveOptions, Removed, Usage};
+pub use store::{Options, Store};
+pub use unpack::{UnpackError, unpack};
+pub use words::WordError;

@@ -1,0 +1,128 @@
+//! Loads images from an archive: what `docker save` writes, or an OCI layout in a tar.
+//!
+//! ```text
+//!   stream ──► archive: every file spooled aside and hashed, in whatever order it comes
+//!                 └──► docker (manifest.json) or oci (index.json): drafts of images with names
+//!                         └──► register: layers checked and unpacked, blobs adopted, tags set
+//! ```
+//!
+//! Nothing is in the store before its digests were checked, and nothing stays of an archive that
+//! is refused. The layout of before Docker 1.10 has no manifest.json and is not read.
+
+mod archive;
+mod docker;
+mod oci;
+#[cfg(test)]
+mod tests;
+
+use std::io::Read;
+
+use crate::compression::decode;
+use crate::digest::{Digest, DigestError, ImageId};
+use crate::error::StoreError;
+use crate::layers::{LayerError, Watcher};
+use crate::lease::Lease;
+use crate::reference::{Reference, ReferenceError};
+use crate::register::{Draft, ImageError};
+use crate::tar::TarError;
+use archive::Archive;
+
+/// A manifest, an index or a configuration: as much as registries take.
+const MAX_DOCUMENT: u64 = 4 << 20;
+
+/// An image that an archive held.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Loaded {
+    pub image: ImageId,
+    /// `None`: the archive gives it no name.
+    pub name: Option<Reference>,
+    /// The other image that had this name, and has it no more.
+    pub replaced: Option<ImageId>,
+}
+
+/// Why an archive was not loaded.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    #[error(transparent)]
+    Tar(#[from] TarError),
+    #[error(transparent)]
+    Image(#[from] ImageError),
+    #[error("invalid archive: does not contain a manifest.json")]
+    NoManifest,
+    #[error("invalid archive: {0} is missing")]
+    Missing(String),
+    #[error("invalid archive: {path} has digest {found}")]
+    Mismatch { path: String, found: Digest },
+    #[error("invalid archive: {path}: {source}")]
+    Document {
+        path: String,
+        source: serde_json::Error,
+    },
+    #[error("invalid archive: {path} is longer than {limit} bytes")]
+    DocumentTooLong { path: String, limit: u64 },
+    #[error("invalid archive: {path}: {source}")]
+    Digest { path: String, source: DigestError },
+    #[error("invalid archive: more than {limit} files")]
+    TooManyFiles { limit: usize },
+    #[error("invalid archive: a name of {length} bytes")]
+    NameTooLong { length: usize },
+    #[error("invalid archive: indexes are nested too deep")]
+    NestedTooDeep,
+    #[error("invalid tag {name:?}: {source}")]
+    Name {
+        name: String,
+        source: ReferenceError,
+    },
+    #[error("layer {0} is compressed in a way that images do not use")]
+    LayerCompression(String),
+}
+
+impl From<StoreError> for LoadError {
+    fn from(error: StoreError) -> LoadError {
+        LoadError::Image(ImageError::Layer(LayerError::Store(error)))
+    }
+}
+
+/// An image of an archive, with the names that it has there.
+struct Candidate {
+    draft: Draft,
+    names: Vec<Reference>,
+}
+
+pub(crate) fn load(
+    lease: &Lease,
+    stream: impl Read,
+    watcher: Watcher<'_>,
+) -> Result<Vec<Loaded>, LoadError> {
+    let (_, plain) = decode(stream, u64::MAX).map_err(TarError::from)?;
+    let archive = Archive::read(plain, lease)?;
+    let candidates = match archive.find(docker::MANIFEST) {
+        Some(_) => docker::images(&archive)?,
+        None if archive.find(oci::INDEX).is_some() => oci::images(&archive)?,
+        None => return Err(LoadError::NoManifest),
+    };
+    let mut drafts = Vec::new();
+    for candidate in candidates {
+        let image = lease.register(&candidate.draft, watcher)?;
+        drafts.push((image, candidate.names));
+    }
+    let mut loaded = Vec::new();
+    for (image, names) in drafts {
+        if names.is_empty() {
+            loaded.push(Loaded {
+                image,
+                name: None,
+                replaced: None,
+            });
+        }
+        for name in names {
+            let replaced = lease.store.tag(&image, &name)?;
+            loaded.push(Loaded {
+                image,
+                name: Some(name),
+                replaced,
+            });
+        }
+    }
+    Ok(loaded)
+}
