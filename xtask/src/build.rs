@@ -47,12 +47,6 @@ pub(crate) fn everything(layout: &Layout, effort: Effort) -> Result<()> {
         Effort::Release => "release",
         Effort::Debug => "dev",
     };
-    host_programs(
-        layout,
-        &["hull-cli", "hull-daemon"],
-        &["hull", "hulld"],
-        profile,
-    )?;
     static_program(layout, "hull-vmm", "release")?;
     static_program(layout, "hull-agent", "guest")?;
     if initramfs::write(&layout.bin("hull-agent"), &layout.lib("initramfs"))? {
@@ -61,6 +55,12 @@ pub(crate) fn everything(layout: &Layout, effort: Effort) -> Result<()> {
     place(
         &kernel::ensure_built(layout)?.image(),
         &layout.lib("vmlinux"),
+    )?;
+    host_programs(
+        layout,
+        &["hull-cli", "hull-daemon"],
+        &["hull", "hulld"],
+        profile,
     )?;
     println!(
         "build: {} is up to date ({:.1} s)",

@@ -3,8 +3,9 @@
 //! The kernel's linker puts segments 2 MiB apart in the file and pads code up to
 //! the next 2 MiB, so that the running kernel can map it with large pages. Neither
 //! has to be in the file: each segment is written at the next page of the file,
-//! long runs of zeros inside it are left out by splitting it there, and guest
-//! memory is zero where nothing is loaded. Addresses do not change. Section headers
+//! long runs of filling inside it (zeros, and `int3` between functions) are left out
+//! by splitting it there, and guest memory is zero where nothing is loaded.
+//! Addresses do not change. Section headers
 //! go, as nobody reads them; notes stay, since they hold the PVH entry.
 
 use anyhow::{Context, Result, bail, ensure};
@@ -14,6 +15,8 @@ const ENTRY: usize = 56;
 const PAGE: u64 = 4096;
 const LOAD: u32 = 1;
 const NOTE: u32 = 4;
+const EXECUTABLE: u32 = 1;
+const INT3: u8 = 0xcc;
 /// A gap shorter than this is not worth a segment of its own.
 const GAP: usize = 64 * 1024;
 
@@ -118,7 +121,14 @@ fn bytes<'a>(elf: &'a [u8], segment: &Segment) -> Result<&'a [u8]> {
         .context("a segment lies outside the kernel's file")
 }
 
-/// The segment without its long runs of zero pages; the last part keeps what
+/// Whether bytes only fill a page. Between functions the linker fills with `int3`, which
+/// nothing reads or runs.
+fn is_filling(page: &[u8], flags: u32) -> bool {
+    let all = |value| page.iter().all(|byte| *byte == value);
+    all(0) || (flags & EXECUTABLE != 0 && all(INT3))
+}
+
+/// The segment without its long runs of filling; the last part keeps what
 /// follows it in memory (bss).
 fn split(elf: &[u8], segment: &Segment) -> Result<Vec<Segment>> {
     let content = bytes(elf, segment)?;
@@ -133,7 +143,7 @@ fn split(elf: &[u8], segment: &Segment) -> Result<Vec<Segment>> {
     let mut parts: Vec<(usize, usize)> = Vec::new();
     for window in cuts.windows(2) {
         let (start, end) = (window[0], window[1]);
-        if content[start..end].iter().all(|byte| *byte == 0) {
+        if is_filling(&content[start..end], segment.flags) {
             continue;
         }
         match parts.last_mut() {
@@ -143,7 +153,7 @@ fn split(elf: &[u8], segment: &Segment) -> Result<Vec<Segment>> {
     }
     ensure!(
         !parts.is_empty(),
-        "a segment of the kernel holds nothing but zeros"
+        "a segment of the kernel holds nothing but filling"
     );
     let last = parts.len() - 1;
     Ok(parts
@@ -278,6 +288,19 @@ mod tests {
         assert!(loaded(&whole, 0x30_0000) == loaded(&packed, 0x30_0000));
         assert!(packed.len() < 0x8000, "{:#x}", packed.len());
         assert_eq!(packed[24..32], whole[24..32], "entry");
+    }
+
+    #[test]
+    fn filling_between_functions_goes_and_the_same_bytes_as_data_stay() {
+        let filling = vec![INT3; 0x4_0000];
+        let content: &[(usize, &[u8])] = &[(0x20_0000, b"code"), (0x20_1000, &filling)];
+        let code = segment(LOAD, 0x20_0000, 0, 0x5_0000, 0x5_0000);
+        let data = Segment {
+            flags: 6,
+            ..code.clone()
+        };
+        assert!(pack(&file(&[code], content, 0x41_0000)).unwrap().len() < 0x8000);
+        assert!(pack(&file(&[data], content, 0x41_0000)).unwrap().len() > 0x4_0000);
     }
 
     #[test]
