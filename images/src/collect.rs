@@ -9,6 +9,7 @@ use rusqlite::{Transaction, TransactionBehavior, params};
 
 use crate::digest::{ChainId, Digest};
 use crate::error::StoreError;
+use crate::fault;
 use crate::layout::Layout;
 use crate::lease::remove_dead;
 use crate::store::Inner;
@@ -75,6 +76,7 @@ impl Inner {
         }
         tx.commit()?;
         drop(db);
+        fault::point();
         fs::remove_dir_all(folder).map_err(StoreError::file("remove", folder))
     }
 
@@ -132,6 +134,7 @@ fn unlink(path: &Path) -> Result<Option<u64>, StoreError> {
         Err(error) => return Err(StoreError::file("inspect", path)(error)),
     };
     fs::remove_file(path).map_err(StoreError::file("remove", path))?;
+    fault::point();
     Ok(Some(size))
 }
 

@@ -9,6 +9,7 @@ use rusqlite::{OptionalExtension, params};
 use crate::compression::decode;
 use crate::digest::{ChainId, DiffId, Hashing};
 use crate::error::StoreError;
+use crate::fault;
 use crate::lease::{Lease, Spooled, publish};
 use crate::store::Inner;
 use crate::tar::TarError;
@@ -93,6 +94,7 @@ impl Lease {
         }
         if let Some((summary, path)) = summary {
             publish(&path, &self.store.layout.layer(&chain))?;
+            fault::point();
             self.store.record_layer(&chain, &diff, summary.bytes)?;
         }
         self.store.record_blob_diff(blob, &diff)?;

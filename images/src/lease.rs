@@ -23,6 +23,7 @@ use rustix::fs::{FlockOperation, flock};
 
 use crate::digest::{Digest, Hashing};
 use crate::error::StoreError;
+use crate::fault;
 use crate::store::Inner;
 
 /// Ends with the value: what was not made part of an image is garbage then, and collected.
@@ -98,6 +99,7 @@ impl Lease {
             out.write_all(piece)
                 .map_err(StoreError::file("write", &path))?;
         }
+        fault::point();
         let (_, digest, size) = out.finish();
         Ok(Spooled { path, digest, size })
     }
@@ -108,6 +110,7 @@ impl Lease {
             "INSERT OR IGNORE INTO pins (lease, digest) VALUES (?, ?)",
             params![self.name, digest.to_string()],
         )?;
+        fault::point();
         Ok(())
     }
 
@@ -145,7 +148,9 @@ impl Drop for Lease {
 pub(crate) fn publish(from: &Path, to: &Path) -> Result<(), StoreError> {
     let file = File::open(from).map_err(StoreError::file("open", from))?;
     file.sync_all().map_err(StoreError::file("sync", from))?;
+    fault::point();
     fs::rename(from, to).map_err(StoreError::file("rename", from))?;
+    fault::point();
     sync_parent(to)
 }
 

@@ -16,6 +16,7 @@ pub mod config;
 mod database;
 mod digest;
 mod error;
+mod fault;
 mod find;
 mod import;
 mod layers;
@@ -27,6 +28,8 @@ pub mod manifest;
 mod reference;
 mod register;
 mod remove;
+#[cfg(test)]
+mod samples;
 mod store;
 #[cfg(test)]
 mod store_tests;

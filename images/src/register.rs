@@ -5,6 +5,7 @@ use rusqlite::{Transaction, TransactionBehavior, params};
 use crate::config::ImageConfig;
 use crate::digest::{ChainId, ImageId};
 use crate::error::StoreError;
+use crate::fault;
 use crate::layers::{LayerError, Watcher};
 use crate::lease::{Lease, Spooled};
 use crate::reference::Reference;
@@ -112,7 +113,9 @@ impl Lease {
             Ok(())
         };
         record()?;
+        fault::point();
         tx.commit().map_err(StoreError::from)?;
+        fault::point();
         Ok(id)
     }
 

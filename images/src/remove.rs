@@ -1,10 +1,11 @@
 //! Removes names and images, by Docker's rules for what is refused and what goes along.
 
-use rusqlite::{Transaction, TransactionBehavior};
+use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 use crate::collect::Collected;
 use crate::digest::{ChainId, Digest, ImageId};
 use crate::error::StoreError;
+use crate::fault;
 use crate::find::{FindError, exists, find};
 use crate::list::{children, digests, tags};
 use crate::reference::Reference;
@@ -97,23 +98,74 @@ impl Store {
         let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let id = find(&tx, text)?;
         let mut removal = Removal {
-            store: &self.inner,
             tx: &tx,
             usages,
             removed: Vec::new(),
         };
         removal.run(text, id, options)?;
         let removed = removal.removed;
+        fault::point();
         tx.commit()?;
-        Ok(removed)
+        fault::point();
+        // Only now, when no record can come back, may files go. What a crash or an error leaves
+        // is garbage for the next start.
+        let mut list = Vec::new();
+        for step in removed {
+            match step {
+                Step::Untagged(name) => list.push(Removed::Untagged(name)),
+                Step::Deleted(garbage) => {
+                    list.push(Removed::Deleted(garbage.image));
+                    if let Err(error) = self.inner.discard(&mut db, &garbage, &mut list) {
+                        tracing::warn!(image = %garbage.image, %error, "cannot remove files");
+                    }
+                }
+            }
+        }
+        Ok(list)
     }
 }
 
+impl Inner {
+    /// Removes the files of an image that is gone, where nothing else needs them.
+    fn discard(
+        &self,
+        db: &mut Connection,
+        garbage: &Garbage,
+        list: &mut Vec<Removed>,
+    ) -> Result<(), StoreError> {
+        let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let mut collected = Collected::default();
+        for chain in garbage.chains.iter().copied().map(ChainId) {
+            if self.collect_layer(&tx, &chain, &mut collected)? {
+                list.push(Removed::DeletedLayer(chain));
+            }
+        }
+        for blob in &garbage.blobs {
+            self.collect_blob(&tx, blob, &mut collected)?;
+        }
+        tx.commit()?;
+        Ok(())
+    }
+}
+
+/// What was done to the records.
+enum Step {
+    Untagged(Reference),
+    Deleted(Garbage),
+}
+
+/// A deleted image, and what it referred to.
+struct Garbage {
+    image: ImageId,
+    /// Topmost first.
+    chains: Vec<Digest>,
+    blobs: Vec<Digest>,
+}
+
 struct Removal<'a> {
-    store: &'a Inner,
     tx: &'a Transaction<'a>,
     usages: &'a [Usage],
-    removed: Vec<Removed>,
+    removed: Vec<Step>,
 }
 
 /// What may speak against deleting an image.
@@ -187,7 +239,7 @@ impl Removal<'_> {
                 [repository.as_str(), tag],
             )?;
         }
-        self.removed.push(Removed::Untagged(name));
+        self.removed.push(Step::Untagged(name));
         Ok(())
     }
 
@@ -224,16 +276,11 @@ impl Removal<'_> {
         let blobs = self.column("SELECT blob FROM image_blobs WHERE image = ?", &text)?;
         self.tx
             .execute("DELETE FROM images WHERE id = ?", [&text])?;
-        self.removed.push(Removed::Deleted(id));
-        let mut collected = Collected::default();
-        for chain in chains.into_iter().map(ChainId) {
-            if self.store.collect_layer(self.tx, &chain, &mut collected)? {
-                self.removed.push(Removed::DeletedLayer(chain));
-            }
-        }
-        for blob in &blobs {
-            self.store.collect_blob(self.tx, blob, &mut collected)?;
-        }
+        self.removed.push(Step::Deleted(Garbage {
+            image: id,
+            chains,
+            blobs,
+        }));
         let parent = parent.and_then(|parent| parent.parse::<ImageId>().ok());
         match parent {
             Some(parent) if options.prune && exists(self.tx, &parent)? => {

@@ -11,6 +11,8 @@
 mod header;
 mod pax;
 mod reader;
+#[cfg(test)]
+pub(crate) mod sample;
 mod sparse;
 
 use std::io;
