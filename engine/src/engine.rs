@@ -12,7 +12,7 @@ use crate::context::Context;
 use crate::error::EngineError;
 use crate::events::EventStream;
 use crate::id::{ContainerId, ContainerName, ExecId};
-use crate::images::{ImageSource, Images};
+use crate::images::Images;
 use crate::layout::{Layout, make_private, remove_tree};
 use crate::state::{Force, Phase};
 use crate::store::Store;
@@ -66,26 +66,12 @@ impl Engine {
     pub async fn open(options: Options) -> Result<Self, EngineError> {
         let layout = layout(&options);
         layout.prepare()?;
-        let source = crate::images::store(&layout.images())?;
-        Self::open_with(options, source).await
-    }
-
-    /// Opens with images from elsewhere than the image store; for tests.
-    ///
-    /// # Errors
-    /// As [`Engine::open`].
-    pub async fn open_with(
-        options: Options,
-        source: Arc<dyn ImageSource>,
-    ) -> Result<Self, EngineError> {
-        let layout = layout(&options);
-        layout.prepare()?;
         let lock = lock::take(&layout.lock())?;
         let store = Store::open(&layout.database())?;
         let mut fresh = [0; 16];
         crate::random::fill(&mut fresh).map_err(random_failed)?;
         let id = store.identity(&hex::encode(fresh))?;
-        let context = Context::new(options, layout, (store, lock), Images::new(source));
+        let context = Context::new(options, layout, (store, lock))?;
         recovery::recover(&context).await?;
         Ok(Self { context, id })
     }
@@ -98,7 +84,7 @@ impl Engine {
     /// # Errors
     /// The image store cannot be read.
     pub async fn info(&self) -> Result<Info, EngineError> {
-        let containers = self.context.all();
+        let containers = self.context.registry.all();
         let count = |wanted: fn(Status) -> bool| {
             containers
                 .iter()
@@ -112,7 +98,7 @@ impl Engine {
             running: count(|s| s == Status::Running),
             paused: count(|s| s == Status::Paused),
             stopped: count(|s| !matches!(s, Status::Running | Status::Paused)),
-            images: self.images().list().await?.len(),
+            images: self.images().count().await?,
             options: self.context.options.clone(),
         })
     }
@@ -151,7 +137,7 @@ impl Engine {
         });
         let stored = made.and_then(|()| Ok(self.context.store.insert(&blueprint, &name)?));
         if let Err(error) = stored {
-            self.context.release(&name);
+            self.context.registry.release(&name);
             if let Err(error) = remove_tree(&dir) {
                 tracing::warn!(container = %id, %error, "a folder is left over");
             }
@@ -169,7 +155,7 @@ impl Engine {
     /// # Errors
     /// [`EngineError::NotModified`] where it runs already; whatever kept it from starting.
     pub async fn start(&self, who: &str) -> Result<(), EngineError> {
-        self.context.find(who)?.ask(Command::Start).await
+        self.context.registry.find(who)?.ask(Command::Start).await
     }
 
     /// Stops it, and returns once it has ended.
@@ -177,7 +163,7 @@ impl Engine {
     /// # Errors
     /// [`EngineError::NotModified`] where it does not run.
     pub async fn stop(&self, who: &str, options: StopOptions) -> Result<(), EngineError> {
-        let container = self.context.find(who)?;
+        let container = self.context.registry.find(who)?;
         let config = &container.blueprint.config;
         let name = options.signal.as_ref().or(config.stop_signal.as_ref());
         let number = signal::parse(name.map_or("TERM", String::as_str))?;
@@ -223,7 +209,7 @@ impl Engine {
             Err(error) => return Err(error),
         }
         self.start(who).await?;
-        let container = self.context.find(who)?;
+        let container = self.context.registry.find(who)?;
         container.announce(&self.context, "restart", &[]);
         Ok(())
     }
@@ -237,6 +223,7 @@ impl Engine {
         let name = if signal.is_empty() { "KILL" } else { signal };
         let number = signal::parse(name)?;
         self.context
+            .registry
             .find(who)?
             .ask(Command::Signal(number, who.to_owned()))
             .await
@@ -247,7 +234,7 @@ impl Engine {
     /// # Errors
     /// It does not run, or is paused.
     pub async fn pause(&self, who: &str) -> Result<(), EngineError> {
-        self.context.find(who)?.ask(Command::Pause).await
+        self.context.registry.find(who)?.ask(Command::Pause).await
     }
 
     /// Lets them run on.
@@ -255,7 +242,7 @@ impl Engine {
     /// # Errors
     /// It is not paused.
     pub async fn unpause(&self, who: &str) -> Result<(), EngineError> {
-        self.context.find(who)?.ask(Command::Unpause).await
+        self.context.registry.find(who)?.ask(Command::Unpause).await
     }
 
     /// Gives it another name.
@@ -263,7 +250,7 @@ impl Engine {
     /// # Errors
     /// The name is taken or none.
     pub async fn rename(&self, who: &str, name: &str) -> Result<(), EngineError> {
-        let container = self.context.find(who)?;
+        let container = self.context.registry.find(who)?;
         let name: ContainerName = name.parse()?;
         let old = container.name();
         if name == old {
@@ -271,13 +258,13 @@ impl Engine {
                 "Renaming a container with the same name as its current name".into(),
             ));
         }
-        self.context.claim(&name, container.id())?;
+        self.context.registry.claim(&name, container.id())?;
         if let Err(error) = self.context.store.rename(container.id(), &name) {
-            self.context.release(&name);
+            self.context.registry.release(&name);
             return Err(error.into());
         }
         container.set_name(name);
-        self.context.release(&old);
+        self.context.registry.release(&old);
         container.announce(&self.context, "rename", &[("oldName", format!("/{old}"))]);
         Ok(())
     }
@@ -288,7 +275,11 @@ impl Engine {
     /// It runs and `force` was not said.
     pub async fn remove(&self, who: &str, options: RemoveOptions) -> Result<(), EngineError> {
         let force = if options.force { Force::Yes } else { Force::No };
-        self.context.find(who)?.ask(Command::Remove(force)).await
+        self.context
+            .registry
+            .find(who)?
+            .ask(Command::Remove(force))
+            .await
     }
 
     /// Removes every container that does not run.
@@ -318,7 +309,7 @@ impl Engine {
     pub async fn wait(&self, who: &str, condition: WaitCondition) -> Result<Waiting, EngineError> {
         Ok(waiting::begin(
             &self.context,
-            &self.context.find(who)?,
+            &self.context.registry.find(who)?,
             condition,
         ))
     }
@@ -332,7 +323,7 @@ impl Engine {
         who: &str,
         options: AttachOptions,
     ) -> Result<Attachment, EngineError> {
-        let container = self.context.find(who)?;
+        let container = self.context.registry.find(who)?;
         if container.snapshot().phase == Phase::Paused {
             return Err(EngineError::Paused(container.id().clone(), "attach"));
         }
@@ -344,7 +335,7 @@ impl Engine {
     /// # Errors
     /// It does not run.
     pub async fn resize(&self, who: &str, size: TerminalSize) -> Result<(), EngineError> {
-        let container = self.context.find(who)?;
+        let container = self.context.registry.find(who)?;
         let call = Call::Resize {
             process: ProcessId::init(),
             size,
@@ -361,7 +352,7 @@ impl Engine {
     /// # Errors
     /// No such container, or neither stream was asked for.
     pub async fn logs(&self, who: &str, options: LogOptions) -> Result<LogStream, EngineError> {
-        let container = self.context.find(who)?;
+        let container = self.context.registry.find(who)?;
         if !options.stdout && !options.stderr {
             return Err(EngineError::Invalid(
                 "Bad parameters: you must choose at least one stream".into(),
@@ -379,7 +370,10 @@ impl Engine {
     /// # Errors
     /// No such container.
     pub async fn inspect(&self, who: &str) -> Result<ContainerInspect, EngineError> {
-        Ok(listing::inspect(&self.context, &*self.context.find(who)?))
+        Ok(listing::inspect(
+            &self.context,
+            &*self.context.registry.find(who)?,
+        ))
     }
 
     /// Containers, newest first.
@@ -395,7 +389,7 @@ impl Engine {
     /// # Errors
     /// It does not run.
     pub async fn top(&self, who: &str, ps_args: &str) -> Result<Top, EngineError> {
-        let container = self.context.find(who)?;
+        let container = self.context.registry.find(who)?;
         top::top(&self.context, &container, ps_args).await
     }
 
@@ -404,7 +398,7 @@ impl Engine {
     /// # Errors
     /// It does not run, or is paused, or there is nothing to run.
     pub async fn exec_create(&self, who: &str, spec: ExecSpec) -> Result<ExecId, EngineError> {
-        exec::create(&self.context, &*self.context.find(who)?, spec)
+        exec::create(&self.context, &*self.context.registry.find(who)?, spec)
     }
 
     /// Starts it.
@@ -440,18 +434,18 @@ impl Engine {
         id: &ContainerId,
     ) -> Result<ContainerName, EngineError> {
         if let Some(name) = given {
-            self.context.claim(&name, id)?;
+            self.context.registry.claim(&name, id)?;
             return Ok(name);
         }
         for attempt in 0..NAME_ATTEMPTS {
             let name: ContainerName = names::generate(attempt).map_err(random_failed)?.parse()?;
-            if self.context.claim(&name, id).is_ok() {
+            if self.context.registry.claim(&name, id).is_ok() {
                 return Ok(name);
             }
         }
         // Enough containers to have used up the words: the id is a name too.
         let name: ContainerName = id.short().parse()?;
-        self.context.claim(&name, id)?;
+        self.context.registry.claim(&name, id)?;
         Ok(name)
     }
 
@@ -462,6 +456,7 @@ impl Engine {
         let wanted: ExecId = id.parse()?;
         let found = self
             .context
+            .registry
             .all()
             .into_iter()
             .find_map(|c| c.exec(&wanted).map(|e| (c, e)));

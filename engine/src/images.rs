@@ -1,15 +1,23 @@
 //! The image store as the engine's callers see it: asynchronous, and aware of which images
 //! containers use.
+//!
+//! What is stored, and how, is the crate `hull-images`' business.
 
 use std::collections::BTreeMap;
-
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use hull_images::{
+    FindError, Image, ImageError, Import, ImportError, LayerError, LoadError, Loaded, Reference,
+    RemoveError, RemoveOptions, Removed, Store, StoreError, Usage,
+};
 use tokio::io::AsyncRead;
 use tokio::sync::mpsc;
+use tokio_util::io::SyncIoBridge;
 
-use crate::error::EngineError;
+use crate::error::{EngineError, ErrorKind};
+use crate::events::{Event, EventBus};
+use crate::registry::Registry;
 use crate::time::Timestamp;
 
 /// One image in a list.
@@ -72,7 +80,7 @@ pub enum Removal {
 
 /// What a container needs of its image.
 #[derive(Clone, Debug, Default)]
-pub struct RunImage {
+pub(crate) struct RunImage {
     /// `sha256:…` of its configuration.
     pub id: String,
     /// `amd64`, as it says itself.
@@ -87,7 +95,7 @@ pub struct RunImage {
 
 /// The part of an image's configuration that containers inherit.
 #[derive(Clone, Debug, Default)]
-pub struct ImageConfig {
+pub(crate) struct ImageConfig {
     pub entrypoint: Option<Vec<String>>,
     pub cmd: Option<Vec<String>>,
     pub env: Vec<String>,
@@ -97,37 +105,66 @@ pub struct ImageConfig {
     pub stop_signal: Option<String>,
 }
 
-/// Where images come from: the image store, or a test's own.
-pub trait ImageSource: std::fmt::Debug + Send + Sync {
-    /// By reference, id or id prefix. May read files; called where blocking is fine.
-    ///
-    /// # Errors
-    /// [`EngineError::NoSuchImage`], or the store cannot be read.
-    fn find(&self, reference: &str) -> Result<RunImage, EngineError>;
-}
-
 /// The image store.
 #[derive(Clone, Debug)]
 pub struct Images {
-    source: Arc<dyn ImageSource>,
-}
-
-/// Opens the image store.
-pub(crate) fn store(root: &std::path::Path) -> Result<Arc<dyn ImageSource>, EngineError> {
-    let _ = root;
-    Err(EngineError::NotSupported("the image store".into()))
+    store: Store,
+    containers: Arc<Registry>,
+    events: EventBus,
 }
 
 impl Images {
-    pub(crate) fn new(source: Arc<dyn ImageSource>) -> Self {
-        Self { source }
+    pub(crate) fn open(
+        root: &Path,
+        containers: Arc<Registry>,
+        events: EventBus,
+    ) -> Result<Self, EngineError> {
+        let store = Store::open(root, hull_images::Options::default()).map_err(store_failed)?;
+        Ok(Self {
+            store,
+            containers,
+            events,
+        })
     }
 
     /// What a container needs of an image.
     pub(crate) async fn find(&self, reference: &str) -> Result<RunImage, EngineError> {
-        let (source, reference) = (self.source.clone(), reference.to_owned());
-        let found = tokio::task::spawn_blocking(move || source.find(&reference)).await;
-        found.map_err(|_| EngineError::Closing)?
+        let reference = reference.to_owned();
+        self.blocking(move |store| {
+            let image = find(store, &reference)?;
+            let run = image.config.config;
+            Ok(RunImage {
+                id: image.id.to_string(),
+                architecture: image.config.platform.architecture,
+                os: image.config.platform.os,
+                config: ImageConfig {
+                    entrypoint: run.entrypoint,
+                    cmd: run.cmd,
+                    env: run.env.unwrap_or_default(),
+                    user: run.user,
+                    working_dir: run.working_dir,
+                    labels: run.labels.unwrap_or_default(),
+                    stop_signal: Some(run.stop_signal).filter(|s| !s.is_empty()),
+                },
+                layers: image.layers.into_iter().map(|layer| layer.path).collect(),
+            })
+        })
+        .await
+    }
+
+    /// The id that a name stands for now, if any.
+    pub(crate) async fn resolve(&self, reference: &str) -> Option<String> {
+        let reference = reference.to_owned();
+        let found = self
+            .blocking(move |store| store.find(&reference).map_err(find_failed))
+            .await;
+        found.ok().map(|id| id.to_string())
+    }
+
+    /// How many there are.
+    pub(crate) async fn count(&self) -> Result<usize, EngineError> {
+        self.blocking(|store| store.count().map_err(store_failed))
+            .await
     }
 
     /// Every image, newest first.
@@ -135,7 +172,10 @@ impl Images {
     /// # Errors
     /// The store cannot be read.
     pub async fn list(&self) -> Result<Vec<ImageSummary>, EngineError> {
-        Err(EngineError::NotSupported("images".into()))
+        let images = self
+            .blocking(|store| store.list().map_err(store_failed))
+            .await?;
+        Ok(images.iter().map(|image| self.summary(image)).collect())
     }
 
     /// One, by reference, id or id prefix.
@@ -143,7 +183,27 @@ impl Images {
     /// # Errors
     /// There is none.
     pub async fn inspect(&self, reference: &str) -> Result<ImageInspect, EngineError> {
-        Err(EngineError::NoSuchImage(reference.to_owned()))
+        let reference = reference.to_owned();
+        let read = self.blocking(move |store| {
+            let image = find(store, &reference)?;
+            let bytes = store.config_bytes(&image.id).map_err(store_failed)?;
+            Ok((image, bytes))
+        });
+        let (image, bytes) = read.await?;
+        Ok(ImageInspect {
+            summary: self.summary(&image),
+            architecture: image.config.platform.architecture,
+            os: image.config.platform.os,
+            author: image.config.author,
+            comment: image.config.comment,
+            configuration: serde_json::from_slice(&bytes)
+                .map_err(|e| EngineError::Image(e.to_string(), ErrorKind::System))?,
+            diff_ids: image
+                .layers
+                .iter()
+                .map(|layer| layer.diff.to_string())
+                .collect(),
+        })
     }
 
     /// Loads what `save` writes: an archive of images, compressed or not. Lines such as
@@ -156,8 +216,19 @@ impl Images {
         archive: impl AsyncRead + Send + Unpin + 'static,
         progress: mpsc::Sender<String>,
     ) -> Result<(), EngineError> {
-        let _ = (archive, progress);
-        Err(EngineError::NotSupported("loading images".into()))
+        let archive = SyncIoBridge::new(archive);
+        let load =
+            self.blocking(move |store| store.load(archive, &mut |_| {}).map_err(load_failed));
+        for loaded in load.await? {
+            self.tell("load", &loaded.image.to_string(), loaded.name.as_ref());
+            for line in lines(&loaded) {
+                if progress.send(line).await.is_err() {
+                    // Nobody wants to know; it is loaded all the same.
+                    break;
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Makes an image of one layer from a tar of a root filesystem; gives its id.
@@ -169,8 +240,22 @@ impl Images {
         archive: impl AsyncRead + Send + Unpin + 'static,
         options: ImportOptions,
     ) -> Result<String, EngineError> {
-        let _ = (archive, options);
-        Err(EngineError::NotSupported("importing images".into()))
+        let name = match options.reference.as_str() {
+            "" => None,
+            text => Some(parse(text)?.or_latest()),
+        };
+        let import = Import {
+            name: name.clone(),
+            message: Some(options.message).filter(|m| !m.is_empty()),
+            changes: options.changes,
+            platform: None,
+        };
+        let archive = SyncIoBridge::new(archive);
+        let made =
+            self.blocking(move |store| store.import(archive, &import).map_err(import_failed));
+        let id = made.await?.to_string();
+        self.tell("import", &id, name.as_ref());
+        Ok(id)
     }
 
     /// Gives an image another name.
@@ -178,8 +263,16 @@ impl Images {
     /// # Errors
     /// No such image, or not a name.
     pub async fn tag(&self, source: &str, target: &str) -> Result<(), EngineError> {
-        let _ = (source, target);
-        Err(EngineError::NotSupported("tagging images".into()))
+        let (source, name) = (source.to_owned(), parse(target)?.or_latest());
+        let tagged = name.clone();
+        let id = self.blocking(move |store| {
+            let id = store.find(&source).map_err(find_failed)?;
+            store.tag(&id, &tagged).map_err(store_failed)?;
+            Ok(id)
+        });
+        let id = id.await?.to_string();
+        self.tell("tag", &id, Some(&name));
+        Ok(())
     }
 
     /// Removes a name, and the image with its last name. Refused while containers use it.
@@ -187,7 +280,152 @@ impl Images {
     /// # Errors
     /// No such image, or it is in use.
     pub async fn remove(&self, reference: &str, force: bool) -> Result<Vec<Removal>, EngineError> {
-        let _ = (reference, force);
-        Err(EngineError::NotSupported("removing images".into()))
+        let (reference, usages) = (reference.to_owned(), self.usages());
+        let options = RemoveOptions { force, prune: true };
+        let removed = self.blocking(move |store| {
+            store
+                .remove(&reference, options, &usages)
+                .map_err(remove_failed)
+        });
+        let removed = removed.await?;
+        for gone in &removed {
+            match gone {
+                Removed::Untagged(name) => self.tell("untag", &name.familiar(), Some(name)),
+                Removed::Deleted(id) => self.tell("delete", &id.to_string(), None),
+                Removed::DeletedLayer(_) => {}
+            }
+        }
+        Ok(removed.into_iter().map(removal).collect())
+    }
+
+    async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Store) -> Result<T, EngineError> + Send + 'static,
+    ) -> Result<T, EngineError> {
+        let store = self.store.clone();
+        let done = tokio::task::spawn_blocking(move || work(&store)).await;
+        done.map_err(|_| EngineError::Closing)?
+    }
+
+    fn usages(&self) -> Vec<Usage> {
+        let usage = |c: Arc<crate::container::Container>| {
+            Some(Usage {
+                image: c.blueprint.image_id.parse().ok()?,
+                container: c.id().to_string(),
+                running: c.snapshot().phase.is_active(),
+            })
+        };
+        self.containers
+            .all()
+            .into_iter()
+            .filter_map(usage)
+            .collect()
+    }
+
+    fn summary(&self, image: &Image) -> ImageSummary {
+        let id = image.id.to_string();
+        let users = self.containers.all();
+        ImageSummary {
+            containers: users.iter().filter(|c| c.blueprint.image_id == id).count(),
+            id,
+            repo_tags: image.tags.iter().map(Reference::familiar).collect(),
+            repo_digests: image.digests.iter().map(Reference::familiar).collect(),
+            created: image
+                .config
+                .created
+                .and_then(|t| t.to_string().parse().ok()),
+            size: image.size,
+            labels: image.config.config.labels.clone().unwrap_or_default(),
+        }
+    }
+
+    fn tell(&self, action: &str, actor: &str, name: Option<&Reference>) {
+        let name = name.map(|n| ("name".to_owned(), n.familiar()));
+        self.events.tell(Event {
+            kind: "image",
+            action: action.to_owned(),
+            actor: actor.to_owned(),
+            attributes: name.into_iter().collect(),
+            time: Timestamp::now(),
+        });
+    }
+}
+
+fn find(store: &Store, reference: &str) -> Result<Image, EngineError> {
+    let id = store.find(reference).map_err(find_failed)?;
+    store.image(&id).map_err(store_failed)
+}
+
+fn parse(reference: &str) -> Result<Reference, EngineError> {
+    let parsed: Result<Reference, _> = reference.parse();
+    parsed.map_err(|e| EngineError::Image(e.to_string(), ErrorKind::InvalidParameter))
+}
+
+fn lines(loaded: &Loaded) -> Vec<String> {
+    let Some(name) = &loaded.name else {
+        return vec![format!("Loaded image ID: {}", loaded.image)];
+    };
+    let name = name.familiar();
+    let replaced = loaded.replaced.as_ref().map(|old| {
+        format!(
+            "The image {name} already exists, renaming the old one with ID {old} to empty string"
+        )
+    });
+    replaced
+        .into_iter()
+        .chain([format!("Loaded image: {name}")])
+        .collect()
+}
+
+fn removal(removed: Removed) -> Removal {
+    match removed {
+        Removed::Untagged(name) => Removal::Untagged(name.familiar()),
+        Removed::Deleted(id) => Removal::Deleted(id.to_string()),
+        Removed::DeletedLayer(chain) => Removal::Deleted(chain.to_string()),
+    }
+}
+
+fn store_failed(error: StoreError) -> EngineError {
+    let kind = match error.is_disk_full() {
+        true => ErrorKind::Unavailable,
+        false => ErrorKind::System,
+    };
+    EngineError::Image(error.to_string(), kind)
+}
+
+fn find_failed(error: FindError) -> EngineError {
+    let kind = match error {
+        FindError::Store(error) => return store_failed(error),
+        FindError::NotFound(_) => ErrorKind::NotFound,
+        FindError::Reference(_) | FindError::Ambiguous(_) => ErrorKind::InvalidParameter,
+    };
+    EngineError::Image(error.to_string(), kind)
+}
+
+fn image_failed(error: ImageError) -> EngineError {
+    match error {
+        ImageError::Layer(LayerError::Store(error)) => store_failed(error),
+        other => EngineError::Image(other.to_string(), ErrorKind::InvalidParameter),
+    }
+}
+
+fn load_failed(error: LoadError) -> EngineError {
+    match error {
+        LoadError::Image(error) => image_failed(error),
+        other => EngineError::Image(other.to_string(), ErrorKind::InvalidParameter),
+    }
+}
+
+fn import_failed(error: ImportError) -> EngineError {
+    match error {
+        ImportError::Image(error) => image_failed(error),
+        other => EngineError::Image(other.to_string(), ErrorKind::InvalidParameter),
+    }
+}
+
+fn remove_failed(error: RemoveError) -> EngineError {
+    match error {
+        RemoveError::Find(error) => find_failed(error),
+        conflict => EngineError::Image(conflict.to_string(), ErrorKind::Conflict),
     }
 }

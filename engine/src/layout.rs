@@ -4,7 +4,7 @@
 //! DATA_ROOT                          survives a reboot
 //! ├── engine.lock                    held while an engine runs
 //! ├── engine.db                      SQLite: see `store`
-//! ├── images/                        the image store's own
+//! ├── images/                        the image store's own; see `hull-images`
 //! ├── templates/scratch-BYTES.ext4   an empty filesystem, copied for each container
 //! └── containers/ID/
 //!     ├── scratch.img                what the container wrote (sparse)
@@ -69,8 +69,9 @@ impl Layout {
         self.data_root.join("engine.db")
     }
 
-    pub(crate) fn images(&self) -> PathBuf {
-        self.data_root.join("images")
+    /// Where the image store makes its folder `images`.
+    pub(crate) fn image_store(&self) -> &Path {
+        &self.data_root
     }
 
     pub(crate) fn templates(&self) -> PathBuf {

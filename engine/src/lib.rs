@@ -29,6 +29,7 @@ mod log;
 mod names;
 mod random;
 mod recovery;
+mod registry;
 mod signal;
 mod state;
 pub mod store;
@@ -42,7 +43,5 @@ pub use error::{EngineError, ErrorKind, RuntimeFailure};
 pub use events::{Event, EventStream};
 pub use hull_protocol::agent::TerminalSize;
 pub use id::{ContainerId, ContainerName, ExecId};
-pub use images::{
-    ImageConfig, ImageInspect, ImageSource, ImageSummary, Images, ImportOptions, Removal, RunImage,
-};
+pub use images::{ImageInspect, ImageSummary, Images, ImportOptions, Removal};
 pub use time::{NotATime, Timestamp};

@@ -44,7 +44,7 @@ pub(crate) async fn list(
         "id", "name", "label", "status", "ancestor", "exited", "before", "since", "is-task",
     ];
     let filter = Filter::new(context, &options.filters, &known)?;
-    let mut all = context.all();
+    let mut all = context.registry.all();
     all.sort_by_key(|c| std::cmp::Reverse(c.blueprint.created));
     let everything = options.all || options.limit.is_some() || filter.is_about_state();
     let mut rows = Vec::new();
@@ -75,7 +75,7 @@ pub(crate) fn select_for_prune(
         ) && !c.snapshot().phase.is_active()
             && filter.passes(c, &state)
     };
-    Ok(context.all().into_iter().filter(idle).collect())
+    Ok(context.registry.all().into_iter().filter(idle).collect())
 }
 
 /// What a container wrote, as it lies on the host's disk.
@@ -92,8 +92,8 @@ async fn summary(
     let blueprint = &container.blueprint;
     let named = &blueprint.config.image;
     // A name that has moved to another image is not this container's any more.
-    let image = match context.images.find(named).await {
-        Ok(image) if image.id == blueprint.image_id => named.clone(),
+    let image = match context.images.resolve(named).await {
+        Some(id) if id == blueprint.image_id => named.clone(),
         _ => blueprint.image_id.clone(),
     };
     ContainerSummary {
@@ -180,7 +180,7 @@ impl<'a> Filter<'a> {
         let created = |name: &str| -> Result<Option<Timestamp>, EngineError> {
             values(name)
                 .next()
-                .map(|who| Ok(context.find(who)?.blueprint.created))
+                .map(|who| Ok(context.registry.find(who)?.blueprint.created))
                 .transpose()
         };
         for status in values("status") {

@@ -83,7 +83,7 @@ fn settle(context: &Context, row: &mut Row) -> Result<(), EngineError> {
 
 fn begin(context: &Arc<Context>, row: Row, running: Option<Running>) -> Result<(), EngineError> {
     let log_base = row.vm.as_ref().map_or(0, |vm| vm.log_base);
-    context.claim(&row.name, &row.blueprint.id)?;
+    context.registry.claim(&row.name, &row.blueprint.id)?;
     let phase = match row.state.status {
         Status::Created => Phase::Created,
         Status::Running | Status::Restarting => Phase::Running,

@@ -113,7 +113,7 @@ pub(crate) fn start_task(
         launch: CancellationToken::new(),
         plug: CancellationToken::new(),
     };
-    context.add(container.clone());
+    context.registry.add(container.clone());
     context.spawn(task.run(beginning));
     container
 }
@@ -409,7 +409,7 @@ impl Task {
         match result {
             Ok(()) => {
                 self.happened(Event::Removed);
-                self.context.drop_container(&id);
+                self.context.registry.drop_container(&id);
                 self.container.announce(&self.context, "destroy", &[]);
                 self.snapshot();
             }
