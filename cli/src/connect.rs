@@ -4,7 +4,7 @@
 //! last one is ours to choose: where nothing answers there and this host's KVM cannot run a
 //! guest, the emulated host is used instead, and said so on stderr.
 
-use crate::api::{Client, Endpoint, Error};
+use crate::api::{Client, Endpoint};
 use crate::failure::Failure;
 
 const DEFAULT_HOST: &str = "unix:///run/hull/hull.sock";
@@ -37,8 +37,8 @@ impl Host {
         }
     }
 
-    pub(crate) async fn connect(self) -> Result<Client, Error> {
-        Client::connect(self.endpoint).await
+    pub(crate) async fn connect(self) -> Result<Client, Failure> {
+        Ok(Client::connect(self.endpoint).await?)
     }
 }
 

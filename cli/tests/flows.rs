@@ -307,6 +307,37 @@ fn signals_are_the_containers() {
 }
 
 #[test]
+fn who_insists_gets_away_from_a_container_that_does_not_listen() {
+    let daemon = Daemon::start();
+    let (mut child, _stdout) = ready(&daemon, &["run", "busybox", "deaf"]);
+    for sent in 1..=3 {
+        kill(&child, rustix::process::Signal::INT);
+        // The next one only after this one has been passed on, as two could become one.
+        eventually(|| {
+            let lines = daemon.lines();
+            sent == 3 || lines.iter().filter(|line| line.contains("/kill")).count() == sent
+        });
+    }
+    let mut said = String::new();
+    child
+        .stderr
+        .take()
+        .expect("a pipe")
+        .read_to_string(&mut said)
+        .expect("text");
+    assert_eq!(said, "\ngot 3 SIGTERM/SIGINTs, forcefully exiting\n");
+    assert_eq!(child.wait().expect("it ends").code(), Some(1));
+}
+
+fn eventually(condition: impl Fn() -> bool) {
+    let end = std::time::Instant::now() + std::time::Duration::from_secs(20);
+    while !condition() {
+        assert!(std::time::Instant::now() < end, "it never came");
+        std::thread::park_timeout(std::time::Duration::from_millis(5));
+    }
+}
+
+#[test]
 fn without_a_proxy_a_signal_ends_us_and_spares_the_container() {
     let daemon = Daemon::start();
     let (mut child, _stdout) = ready(&daemon, &["run", "--sig-proxy=false", "busybox", "trap"]);

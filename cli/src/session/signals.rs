@@ -3,8 +3,10 @@
 //! With a signal proxy they are the container's. Without one they mean what they always do,
 //! except that a terminal in raw mode has to be given back first.
 
-use std::convert::Infallible;
 use std::future::pending;
+
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
 
 use bollard::query_parameters::KillContainerOptions;
 use tokio::signal::unix::{SignalKind, signal};
@@ -12,6 +14,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use crate::api::Client;
+use crate::failure::Failure;
 
 /// Those that are passed on: all that a user or a supervisor sends. SIGWINCH is the size,
 /// SIGCHLD and SIGPIPE are about this process.
@@ -26,6 +29,9 @@ const PROXIED: [(i32, &str); 9] = [
     (18, "CONT"),
     (20, "TSTP"),
 ];
+
+/// Interrupts after which this process ends whatever the container does.
+const PATIENCE: u8 = 3;
 
 const FATAL: [(i32, &str); 4] = [(1, "HUP"), (2, "INT"), (3, "QUIT"), (15, "TERM")];
 
@@ -65,21 +71,28 @@ impl Caught {
         }
     }
 
-    /// Sends each to the container; never returns. One that comes too early or too late is
-    /// refused by the daemon, which is what Docker makes of it as well.
-    pub(crate) async fn forward(mut self, client: &Client, container: &str) -> Infallible {
-        while let Some((_, name)) = self.received.recv().await {
-            let options = KillContainerOptions {
-                signal: name.to_owned(),
-            };
-            drop(
-                client
-                    .docker()
-                    .kill_container(container, Some(options))
-                    .await,
-            );
+    /// Sends each to the container. One that comes too early or too late is refused by the
+    /// daemon, which is what Docker makes of it as well.
+    ///
+    /// Returns only for a user who insists: a container that does not listen, or a daemon
+    /// that does not answer, must not hold the terminal for ever.
+    pub(crate) async fn forward(mut self, client: &Client, container: &str) -> Failure {
+        let mut insisted = 0;
+        let mut sending = FuturesUnordered::new();
+        loop {
+            tokio::select! {
+                received = self.received.recv() => {
+                    let Some((_, name)) = received else { return pending().await };
+                    insisted += u8::from(matches!(name, "INT" | "TERM"));
+                    if insisted == PATIENCE {
+                        return Failure::new("\ngot 3 SIGTERM/SIGINTs, forcefully exiting");
+                    }
+                    let options = KillContainerOptions { signal: name.to_owned() };
+                    sending.push(client.docker().kill_container(container, Some(options)));
+                }
+                Some(_refused_or_not) = sending.next() => {}
+            }
         }
-        pending().await
     }
 
     /// The status of a process that the first of them ended.

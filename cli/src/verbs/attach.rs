@@ -1,5 +1,7 @@
 //! `hull attach`: ties our streams to a container that runs.
 
+use std::future::pending;
+
 use bollard::models::ContainerInspectResponse;
 
 use super::{named, run};
@@ -119,11 +121,18 @@ pub(crate) async fn run(args: &Args, client: &Client) -> Result<u8, Failure> {
         .open(client, !args.no_stdin, args.detach_keys.as_ref())
         .await?;
     let proxy = args.sig_proxy && !subject.tty;
+    let caught = proxy.then(Caught::proxied);
+    let proxied = async {
+        match caught {
+            Some(caught) => caught.forward(client, &subject.id).await,
+            None => pending().await,
+        }
+    };
     let ended = tokio::select! {
         ended = session.run_until_signal() => ended?,
         never = resize::redraw(client, Target::Container(&subject.id)),
             if subject.tty && stdout_is_terminal() => match never {},
-        never = async { Caught::proxied().forward(client, &subject.id).await }, if proxy => match never {},
+        insisted = proxied => return Err(insisted),
     };
     match ended {
         Ended::Detached => Err(Failure::new("read escape sequence")),

@@ -67,7 +67,7 @@ pub(crate) async fn run(args: &Args, host: Host) -> Result<u8, Failure> {
     let client = host
         .connect()
         .await
-        .map_err(|error| refuse(error.to_string()))?;
+        .map_err(|error| error.of_verb("run", REFUSED))?;
     let id = plan.make(&client).await.map_err(status_of)?;
     if args.detach {
         // The id is told before the start is tried: the container is there either way.
@@ -89,7 +89,7 @@ pub(crate) async fn run(args: &Args, host: Host) -> Result<u8, Failure> {
     }
     tokio::select! {
         status = container.drive() => status,
-        never = Caught::proxied().forward(&client, &id) => match never {},
+        insisted = Caught::proxied().forward(&client, &id) => Err(insisted),
     }
 }
 

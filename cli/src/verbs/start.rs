@@ -50,7 +50,7 @@ pub(crate) async fn run(args: &Args, client: &Client) -> Result<u8, Failure> {
     }
     tokio::select! {
         status = drive => status,
-        never = Caught::proxied().forward(client, &subject.id) => match never {},
+        insisted = Caught::proxied().forward(client, &subject.id) => Err(insisted),
     }
 }
 

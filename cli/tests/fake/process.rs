@@ -175,6 +175,12 @@ async fn run(
             }
             1
         }
+        // Does not listen to signals.
+        ["deaf"] => {
+            stdio.out("ready\n");
+            while events.recv().await.is_some() {}
+            0
+        }
         // A shell of sorts: says its size when it changes, ends with `exit N`.
         ["sh"] => shell(stdio, events).await,
         _ => 0,
