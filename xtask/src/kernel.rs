@@ -136,8 +136,9 @@ fn build(layout: &Layout, inputs: &Inputs, folder: &Path) -> Result<()> {
     let started = Instant::now();
     let work = folder.with_extension("work");
     let aside = folder.with_extension("new");
-    for leftover in [&work, &aside] {
-        remove(leftover)?;
+    // The lock is held, so what another build left was left by one that was killed.
+    for leftover in unfinished(folder.parent().context("the cache has no folder")?)? {
+        remove(&leftover)?;
     }
     run_command(
         command("bash", [layout.kernel_config("build.sh")])
@@ -162,6 +163,19 @@ fn build(layout: &Layout, inputs: &Inputs, folder: &Path) -> Result<()> {
     fs::rename(&aside, folder)
         .with_context(|| format!("move the kernel to {}", folder.display()))?;
     remove(&work)
+}
+
+/// The folders in the cache of builds that did not end.
+fn unfinished(cache: &Path) -> Result<Vec<PathBuf>> {
+    let entries = fs::read_dir(cache).with_context(|| format!("list {}", cache.display()))?;
+    let paths = entries
+        .map(|entry| Ok(entry?.path()))
+        .collect::<Result<Vec<_>>>()?;
+    let is_unfinished = |path: &PathBuf| {
+        path.extension()
+            .is_some_and(|end| end == "work" || end == "new")
+    };
+    Ok(paths.into_iter().filter(is_unfinished).collect())
 }
 
 fn remove(folder: &Path) -> Result<()> {
@@ -325,6 +339,20 @@ mod tests {
         assert_eq!(
             unmet(required, config),
             ["CONFIG_B=y", "CONFIG_N=64", "# CONFIG_PCI is not set"]
+        );
+    }
+
+    #[test]
+    fn only_what_a_killed_build_left_is_unfinished() {
+        let cache = tempfile::tempdir().unwrap();
+        for name in ["abc", "abc.work", "def.new", "lock"] {
+            fs::create_dir(cache.path().join(name)).unwrap();
+        }
+        let mut found = unfinished(cache.path()).unwrap();
+        found.sort();
+        assert_eq!(
+            found,
+            [cache.path().join("abc.work"), cache.path().join("def.new")]
         );
     }
 
