@@ -4,7 +4,12 @@
 //! last one is ours to choose: where nothing answers there and this host's KVM cannot run a
 //! guest, the emulated host is used instead, and said so on stderr.
 
-use crate::api::{Client, Endpoint};
+use std::io::Write;
+
+use hull_machine::doctor::probe::{self, Verdict};
+use hull_machine::{Name, Options};
+
+use crate::api::{Client, Endpoint, Error};
 use crate::failure::Failure;
 
 const DEFAULT_HOST: &str = "unix:///run/hull/hull.sock";
@@ -38,8 +43,54 @@ impl Host {
     }
 
     pub(crate) async fn connect(self) -> Result<Client, Failure> {
-        Ok(Client::connect(self.endpoint).await?)
+        let refused = match Client::connect(self.endpoint).await {
+            Ok(client) => return Ok(client),
+            Err(error) => error,
+        };
+        let unanswered = matches!(refused, Error::Unreachable { .. });
+        if self.given || !unanswered || !needs_machine(&probe::cached(hull_machine::probe_file())) {
+            return Err(refused.into());
+        }
+        let socket = tokio::task::spawn_blocking(ensure_machine)
+            .await
+            .map_err(|error| Failure::new(format!("cannot start the machine: {error}")))??;
+        Ok(Client::connect(Endpoint::Unix(socket)).await?)
     }
+}
+
+/// Whether what is missing is a KVM that works. One that this user may not open is no reason:
+/// the machine would not get it either, and a user who may not use KVM has a daemon to ask.
+fn needs_machine(verdict: &Verdict) -> bool {
+    match verdict {
+        Verdict::Slow { .. } | Verdict::Incomplete { .. } | Verdict::Hangs | Verdict::Missing => {
+            true
+        }
+        Verdict::Works { .. } | Verdict::Denied | Verdict::Unknown { .. } => false,
+    }
+}
+
+/// The socket of the daemon in the emulated host, which is started if need be. What it does is
+/// told on stderr: it takes its time, and containers there are slow.
+fn ensure_machine() -> Result<std::path::PathBuf, Failure> {
+    let name = match std::env::var("HULL_MACHINE") {
+        Ok(name) => name
+            .parse()
+            .map_err(|error: hull_machine::NameError| Failure::new(error.to_string()))?,
+        Err(_) => Name::default(),
+    };
+    let options = Options::new(name).map_err(|error| Failure::new(error.to_string()))?;
+    let mut told = false;
+    let mut progress = |what: &str| {
+        let lead = if told {
+            ""
+        } else {
+            "this host's KVM cannot run a guest; using an emulated host: "
+        };
+        told = true;
+        // There is no other place to say that stderr is closed.
+        drop(writeln!(std::io::stderr(), "hull: {lead}{what}"));
+    };
+    hull_machine::ensure(&options, &mut progress).map_err(|error| Failure::new(error.to_string()))
 }
 
 #[cfg(test)]
@@ -66,6 +117,14 @@ mod tests {
             resolve(None, &[("HULL_HOST", "")]),
             expect(DEFAULT_HOST, false)
         );
+    }
+
+    #[test]
+    fn only_a_kvm_that_cannot_run_a_guest_asks_for_the_machine() {
+        assert!(needs_machine(&Verdict::Slow { mips: 1.0 }));
+        assert!(needs_machine(&Verdict::Missing));
+        assert!(!needs_machine(&Verdict::Works { mips: 5000.0 }));
+        assert!(!needs_machine(&Verdict::Denied));
     }
 
     #[test]
