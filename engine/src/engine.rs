@@ -66,7 +66,7 @@ impl Engine {
     pub async fn open(options: Options) -> Result<Self, EngineError> {
         let layout = layout(&options);
         layout.prepare()?;
-        let lock = lock::take(&layout.lock())?;
+        let lock = lock::take(&layout.lock()).await?;
         let store = Store::open(&layout.database())?;
         let mut fresh = [0; 16];
         crate::random::fill(&mut fresh).map_err(random_failed)?;
@@ -77,7 +77,11 @@ impl Engine {
     }
 
     /// Ends every task and connection, and leaves the VMs running for the next engine.
-    pub async fn close(&self) {}
+    pub async fn close(&self) {
+        self.context.closing.cancel();
+        self.context.tasks.close();
+        self.context.tasks.wait().await;
+    }
 
     /// Counts and facts.
     ///

@@ -119,7 +119,8 @@ impl Images {
         containers: Arc<Registry>,
         events: EventBus,
     ) -> Result<Self, EngineError> {
-        let store = Store::open(root, hull_images::Options::default()).map_err(store_failed)?;
+        let store =
+            Store::open(root, hull_images::Options::default()).map_err(|e| store_failed(&e))?;
         Ok(Self {
             store,
             containers,
@@ -163,7 +164,7 @@ impl Images {
 
     /// How many there are.
     pub(crate) async fn count(&self) -> Result<usize, EngineError> {
-        self.blocking(|store| store.count().map_err(store_failed))
+        self.blocking(|store| store.count().map_err(|e| store_failed(&e)))
             .await
     }
 
@@ -173,7 +174,7 @@ impl Images {
     /// The store cannot be read.
     pub async fn list(&self) -> Result<Vec<ImageSummary>, EngineError> {
         let images = self
-            .blocking(|store| store.list().map_err(store_failed))
+            .blocking(|store| store.list().map_err(|e| store_failed(&e)))
             .await?;
         Ok(images.iter().map(|image| self.summary(image)).collect())
     }
@@ -186,7 +187,9 @@ impl Images {
         let reference = reference.to_owned();
         let read = self.blocking(move |store| {
             let image = find(store, &reference)?;
-            let bytes = store.config_bytes(&image.id).map_err(store_failed)?;
+            let bytes = store
+                .config_bytes(&image.id)
+                .map_err(|e| store_failed(&e))?;
             Ok((image, bytes))
         });
         let (image, bytes) = read.await?;
@@ -267,7 +270,7 @@ impl Images {
         let tagged = name.clone();
         let id = self.blocking(move |store| {
             let id = store.find(&source).map_err(find_failed)?;
-            store.tag(&id, &tagged).map_err(store_failed)?;
+            store.tag(&id, &tagged).map_err(|e| store_failed(&e))?;
             Ok(id)
         });
         let id = id.await?.to_string();
@@ -353,7 +356,7 @@ impl Images {
 
 fn find(store: &Store, reference: &str) -> Result<Image, EngineError> {
     let id = store.find(reference).map_err(find_failed)?;
-    store.image(&id).map_err(store_failed)
+    store.image(&id).map_err(|e| store_failed(&e))
 }
 
 fn parse(reference: &str) -> Result<Reference, EngineError> {
@@ -385,7 +388,7 @@ fn removal(removed: Removed) -> Removal {
     }
 }
 
-fn store_failed(error: StoreError) -> EngineError {
+fn store_failed(error: &StoreError) -> EngineError {
     let kind = match error.is_disk_full() {
         true => ErrorKind::Unavailable,
         false => ErrorKind::System,
@@ -395,7 +398,7 @@ fn store_failed(error: StoreError) -> EngineError {
 
 fn find_failed(error: FindError) -> EngineError {
     let kind = match error {
-        FindError::Store(error) => return store_failed(error),
+        FindError::Store(error) => return store_failed(&error),
         FindError::NotFound(_) => ErrorKind::NotFound,
         FindError::Reference(_) | FindError::Ambiguous(_) => ErrorKind::InvalidParameter,
     };
@@ -404,7 +407,7 @@ fn find_failed(error: FindError) -> EngineError {
 
 fn image_failed(error: ImageError) -> EngineError {
     match error {
-        ImageError::Layer(LayerError::Store(error)) => store_failed(error),
+        ImageError::Layer(LayerError::Store(error)) => store_failed(&error),
         other => EngineError::Image(other.to_string(), ErrorKind::InvalidParameter),
     }
 }

@@ -2,7 +2,7 @@
 //! that Docker provides.
 //!
 //! There is no seccomp profile: the wall is the VM, and Docker's profile exists to shield a kernel
-//! that is shared (decision 0006).
+//! that is shared (decision 0007).
 
 use std::fmt::Write as _;
 

@@ -79,11 +79,7 @@ pub(super) async fn bring_up(
         nano_cpus: host.nano_cpus,
         log_base,
     };
-    let launch = vm::launch(context.layout.clone(), context.store.clone(), plan);
-    let running = tokio::select! {
-        running = launch => running?,
-        () = abort.cancelled() => return Err(VmError::Aborted.into()),
-    };
+    let running = vm::launch(&context.layout, &context.store, plan, abort).await?;
     let agent = AgentClient::new(running.layout.vsock());
     let boot = async {
         agent.hello(defaults.boot_deadline).await?;

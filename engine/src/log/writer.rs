@@ -104,7 +104,7 @@ impl LogWriter {
         for record in records {
             fresh.extend(self.take(record, &mut lines));
         }
-        (fresh, self.write(lines))
+        (fresh, self.write(&lines))
     }
 
     fn take(&mut self, record: &Record, lines: &mut Vec<Line>) -> Option<Record> {
@@ -186,7 +186,7 @@ impl LogWriter {
     }
 
     /// One write for all; if it does not fit, none.
-    fn write(&mut self, lines: Vec<Line>) -> io::Result<()> {
+    fn write(&mut self, lines: &[Line]) -> io::Result<()> {
         if lines.is_empty() {
             return Ok(());
         }

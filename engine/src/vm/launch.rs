@@ -17,6 +17,7 @@ use hull_protocol::frame;
 use hull_protocol::vmm::{Disk, Jail, Started, VmConfig};
 use rustix::fs::{MemfdFlags, memfd_create};
 use tokio::process::Command;
+use tokio_util::sync::CancellationToken;
 
 use super::cgroup::{Cgroup, Limits};
 use super::process::VmProcess;
@@ -118,24 +119,28 @@ pub(crate) fn adopt(
 
 /// Starts a VM. Once this returns its process is known to the store; the guest may still boot.
 pub(crate) async fn launch(
-    layout: Layout,
-    store: Store,
+    layout: &Layout,
+    store: &Store,
     plan: Plan,
+    abort: &CancellationToken,
 ) -> Result<Running, EngineError> {
-    let mut undo = Undo::default();
-    let prepared = {
+    let (prepared, mut undo) = {
         let (layout, store, plan) = (layout.clone(), store.clone(), plan.clone());
-        let mut steps = std::mem::take(&mut undo);
         let task = tokio::task::spawn_blocking(move || {
-            let prepared = prepare(&layout, &store, &plan, &mut steps);
-            (prepared, steps)
+            let mut undo = Undo::default();
+            let prepared = prepare(&layout, &store, &plan, &mut undo);
+            (prepared, undo)
         });
-        let (prepared, steps) = task.await.map_err(|_| EngineError::Closing)?;
-        undo = steps;
-        prepared?
+        // To its end, even if it is to be given up: what it makes must be known to be unmade.
+        let (prepared, undo) = task.await.map_err(|_| EngineError::Closing)?;
+        (prepared?, undo)
     };
     let cgroup = prepared.cgroup.clone();
-    let (process, messages) = spawn(&plan, prepared).await?;
+    let (process, messages) = tokio::select! {
+        biased;
+        () = abort.cancelled() => return Err(VmError::Aborted.into()),
+        spawned = spawn(&plan, prepared) => spawned?,
+    };
     store
         .set_process(&plan.id, &process.identity)
         .inspect_err(|_| process.kill())?;
@@ -146,7 +151,7 @@ pub(crate) async fn launch(
         process,
         cgroup,
         messages: Some(messages),
-        store,
+        store: store.clone(),
     })
 }
 
@@ -347,7 +352,9 @@ async fn spawn(plan: &Plan, mut prepared: Prepared) -> Result<(VmProcess, File),
         .env_clear()
         .stdin(Stdio::null())
         .stdout(Stdio::null())
-        .stderr(stderr);
+        .stderr(stderr)
+        // A launch that is given up ends its VMM before there is a VM.
+        .kill_on_drop(true);
     let inherited: Vec<RawFd> = prepared.fds.iter().map(AsRawFd::as_raw_fd).collect();
     // SAFETY: between fork and exec the closure makes only async-signal-safe calls and allocates
     // nothing.
