@@ -8,6 +8,9 @@ use anyhow::{Context, Result, bail};
 use crate::layout::Layout;
 use crate::process::command;
 
+/// `hull doctor` ends with it where Hull runs only in the emulated machine.
+const ONLY_IN_MACHINE: i32 = 3;
+
 /// Where programs that start microVMs run.
 pub(crate) enum Place {
     Host,
@@ -17,22 +20,18 @@ pub(crate) enum Place {
 impl Place {
     pub(crate) fn choose(layout: &Layout) -> Result<Self> {
         let hull = layout.bin("hull");
-        let report = command(&hull, ["doctor", "--json"])
+        let doctor = command(&hull, ["doctor"])
             .output()
             .with_context(|| format!("run {} doctor", hull.display()))?;
-        if report.status.success() {
-            return Ok(Self::Host);
+        match doctor.status.code() {
+            Some(0) => Ok(Self::Host),
+            Some(ONLY_IN_MACHINE) => Ok(Self::Machine),
+            _ => bail!(
+                "no microVM can run here; hull doctor says:\n{}{}",
+                String::from_utf8_lossy(&doctor.stdout),
+                String::from_utf8_lossy(&doctor.stderr)
+            ),
         }
-        let supports = command(&hull, ["machine", "--help"])
-            .output()
-            .is_ok_and(|output| output.status.success());
-        if !supports {
-            bail!(
-                "KVM cannot run a guest on this host, and {} has no `machine` verb to emulate one",
-                hull.display()
-            );
-        }
-        Ok(Self::Machine)
     }
 
     pub(crate) fn describe(&self) -> &'static str {
