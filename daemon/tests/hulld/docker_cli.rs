@@ -1,0 +1,109 @@
+//! The real docker command line against `hulld`. What needs no running container, and no KVM.
+
+use crate::harness::{Daemon, Run};
+
+fn refused(run: &Run, code: i32, message: &str) {
+    assert_eq!(
+        (run.code, run.stderr.trim_end()),
+        (code, message),
+        "{run:?}"
+    );
+}
+
+#[test]
+fn version_and_info_name_the_server() {
+    let daemon = Daemon::start();
+    let format = "{{.Server.APIVersion}} {{.Server.MinAPIVersion}} {{.Server.Os}}";
+    let version = daemon.docker(&["version", "--format", format]).ok();
+    assert_eq!(version, "1.51 1.24 linux\n");
+    let info = daemon.docker(&[
+        "info",
+        "--format",
+        "{{.OSType}} {{.Containers}} {{.DockerRootDir}}",
+    ]);
+    assert_eq!(
+        info.ok(),
+        format!("linux 0 {}\n", daemon.dir().join("data").display())
+    );
+}
+
+#[test]
+fn what_does_not_exist_is_said_in_docker_s_words() {
+    let daemon = Daemon::start();
+    let inspect = daemon.docker(&["inspect", "nosuch"]);
+    assert_eq!(inspect.stdout, "[]\n");
+    refused(&inspect, 1, "Error: No such object: nosuch");
+    let no_container = "Error response from daemon: No such container: nosuch";
+    for verb in ["start", "stop", "rm", "logs", "top", "attach"] {
+        let run = daemon.docker(&[verb, "nosuch"]);
+        assert!(
+            run.code == 1 && run.stderr.starts_with(no_container),
+            "{verb}: {run:?}"
+        );
+    }
+    let rmi = daemon.docker(&["rmi", "nosuch"]);
+    refused(
+        &rmi,
+        1,
+        "Error response from daemon: No such image: nosuch:latest",
+    );
+}
+
+#[test]
+fn a_pull_is_refused_clearly_and_run_says_so() {
+    let daemon = Daemon::start();
+    let run = daemon.docker(&["run", "--rm", "nosuch", "true"]);
+    assert_eq!(run.code, 125, "{run:?}");
+    assert!(
+        run.stderr
+            .starts_with("Unable to find image 'nosuch:latest' locally\n"),
+        "{run:?}"
+    );
+    assert!(
+        run.stderr
+            .contains("pulling images is not supported by Hull yet"),
+        "{run:?}"
+    );
+}
+
+#[test]
+fn empty_lists_are_tables_without_rows() {
+    let daemon = Daemon::start();
+    for (args, rows) in [
+        (&["ps", "-aq"][..], 0),
+        (&["images", "-q"], 0),
+        (&["volume", "ls", "-q"], 0),
+        (&["network", "ls", "-q"], 2),
+    ] {
+        assert_eq!(daemon.docker(args).ok().lines().count(), rows, "{args:?}");
+    }
+}
+
+#[test]
+fn what_is_not_there_yet_says_so() {
+    let daemon = Daemon::start();
+    for args in [
+        &["commit", "x"][..],
+        &["diff", "x"],
+        &["update", "--memory", "1g", "x"],
+    ] {
+        let run = daemon.docker(args);
+        assert_eq!(run.code, 1, "{run:?}");
+        assert!(
+            run.stderr
+                .starts_with("Error response from daemon: not supported by Hull yet: "),
+            "{run:?}"
+        );
+    }
+}
+
+#[test]
+fn a_damaged_archive_is_refused_and_leaves_nothing() {
+    let daemon = Daemon::start();
+    let garbage = vec![0x5a; 1 << 20];
+    for args in [&["load"][..], &["import", "-", "bad:1"]] {
+        let run = daemon.docker_with(args, &garbage);
+        assert!(run.code == 1 && !run.stderr.is_empty(), "{run:?}");
+        assert_eq!(daemon.docker(&["images", "-aq"]).ok(), "");
+    }
+}

@@ -1,0 +1,5 @@
+//! The `hulld` program from outside: as a process, and through real clients.
+
+mod docker_cli;
+mod harness;
+mod process;
