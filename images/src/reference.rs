@@ -78,9 +78,14 @@ impl Repository {
         if self.domain != DEFAULT_DOMAIN {
             return self.to_string();
         }
-        match self.path.strip_prefix(OFFICIAL) {
-            Some(name) if !name.contains('/') => name.to_owned(),
-            _ => self.path.clone(),
+        let short = match self.path.strip_prefix(OFFICIAL) {
+            Some(name) if !name.contains('/') => name,
+            _ => &self.path,
+        };
+        // `docker.io/a.b/c` must not be shown as what would mean host `a.b`.
+        match split_domain(short) {
+            (DEFAULT_DOMAIN, path) if path == self.path => short.to_owned(),
+            _ => self.to_string(),
         }
     }
 
@@ -399,6 +404,9 @@ mod tests {
             "dev.docker.local:5000/a/b",
         );
         ok("[::1]:5000/x", "[::1]:5000/x", "[::1]:5000/x");
+        ok("docker.io/a.b/c", "docker.io/a.b/c", "docker.io/a.b/c");
+        let local = "docker.io/localhost/c";
+        ok(local, local, local);
         ok("127.0.0.1:5000/x", "127.0.0.1:5000/x", "127.0.0.1:5000/x");
         ok(
             "a-b.c_d__e---f",
