@@ -23,9 +23,21 @@ pub enum UnpackError {
     #[error(transparent)]
     Tar(#[from] TarError),
     #[error(transparent)]
-    Build(#[from] BuildError),
+    Build(BuildError),
+    /// A full disk, most likely: the reason is part of the message.
+    #[error("cannot write the layer's file: {0}")]
+    Write(#[source] io::Error),
     #[error("whiteout {path:?} hides no name")]
     Whiteout { path: String },
+}
+
+impl From<BuildError> for UnpackError {
+    fn from(error: BuildError) -> UnpackError {
+        match error {
+            BuildError::Write { source } => UnpackError::Write(source),
+            error => UnpackError::Build(error),
+        }
+    }
 }
 
 /// Unpacks the plain tar `archive` into `out`, and reads `archive` to its end.

@@ -262,6 +262,18 @@ fn limits_are_kept() {
 }
 
 #[test]
+fn a_failed_write_says_why() {
+    let archive = new().file("a", b"1").end();
+    let closed = File::open("/dev/null").unwrap();
+    let error = unpack(&archive[..], closed, Limits::default()).unwrap_err();
+    let message = error.to_string();
+    assert!(
+        message.starts_with("cannot write the layer's file: Invalid argument"),
+        "{message}"
+    );
+}
+
+#[test]
 fn broken_archives_are_refused() {
     check(
         new().bytes(&[b'x'; 512]),
