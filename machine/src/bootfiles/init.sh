@@ -5,10 +5,13 @@ b=/bin/busybox
 $b mount -t proc proc /proc
 $b mount -t sysfs sys /sys
 $b mount -t devtmpfs dev /dev
-$b mount -t virtiofs root /r || { echo "machine: cannot mount the host's files"; $b poweroff -f; }
 cd /m
-while read -r module; do $b insmod "$module" || echo "machine: no module $module"; done < order
+for chain in chain-*; do
+	while read -r module; do $b insmod "$module" || echo "machine: no module $module"; done < "$chain" &
+done
 cd /
+$b mount -t virtiofs root /r || { echo "machine: cannot mount the host's files"; $b poweroff -f; }
 $b mount -t tmpfs -o mode=755 run /r/run
 for f in proc sys dev; do $b mount --move "/$f" "/r/$f"; done
+wait
 exec $b switch_root -c /dev/console /r "$HULL_STATE/program" machine role guest

@@ -101,15 +101,17 @@ fn initramfs(parts: &Parts) -> Result<Vec<u8>, BootFilesError> {
     }
     archive.program("bin/busybox", &busybox);
     archive.program("init", INIT.as_bytes());
-    let modules = modules::collect(&parts.kernel.modules, &parts.xz)?;
-    let order: String = modules
-        .iter()
-        .map(|module| format!("{}\n", module.file))
-        .collect();
-    for module in &modules {
-        archive.program(&format!("m/{}", module.file), &module.bytes);
+    let chains = modules::collect(&parts.kernel.modules, &parts.xz)?;
+    for (number, chain) in chains.iter().enumerate() {
+        let order: String = chain
+            .iter()
+            .map(|module| format!("{}\n", module.file))
+            .collect();
+        archive.program(&format!("m/chain-{number}"), order.as_bytes());
+        for module in chain {
+            archive.program(&format!("m/{}", module.file), &module.bytes);
+        }
     }
-    archive.program("m/order", order.as_bytes());
     Ok(archive.finish())
 }
 

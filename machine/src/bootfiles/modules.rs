@@ -7,18 +7,24 @@ use std::process::Command;
 
 use super::BootFilesError;
 
-/// What `hulld` and guests need of the machine's kernel. Built-in ones are skipped.
-pub(super) const WANTED: &[&str] = &[
+/// What `hulld` and guests need of the machine's kernel, in chains that need nothing of each
+/// other, so that they load side by side. Built-in ones are skipped.
+pub(super) const WANTED: [&[&str]; 2] = [DEVICES, NETWORKS];
+
+const DEVICES: &[&str] = &[
     "virtio_blk",
     "virtio-rng",
     "virtio_net",
     "kvm-amd",
+    "overlay",
+    "loop",
+];
+
+const NETWORKS: &[&str] = &[
     "tun",
     "bridge",
     "br_netfilter",
     "veth",
-    "overlay",
-    "loop",
     "vhost_net",
     "vhost_vsock",
     "nf_tables",
@@ -40,17 +46,21 @@ pub(super) struct Module {
     pub(super) bytes: Vec<u8>,
 }
 
-/// Reads and unpacks every wanted module and what it depends on, dependencies first.
-pub(super) fn collect(folder: &Path, xz: &Path) -> Result<Vec<Module>, BootFilesError> {
+/// Reads and unpacks each chain's modules and what they depend on, dependencies first.
+pub(super) fn collect(folder: &Path, xz: &Path) -> Result<Vec<Vec<Module>>, BootFilesError> {
     let read = |name: &str| {
         let path = folder.join(name);
         fs::read_to_string(&path).map_err(|source| BootFilesError::Read { path, source })
     };
-    let files = load_order(&read("modules.dep")?, &read("modules.builtin")?, WANTED)?;
-    files
-        .iter()
-        .map(|file| unpack(&folder.join(file), xz))
-        .collect()
+    let (dependencies, builtin) = (read("modules.dep")?, read("modules.builtin")?);
+    let chain = |wanted: &&[&'static str]| {
+        let files = load_order(&dependencies, &builtin, wanted)?;
+        files
+            .iter()
+            .map(|file| unpack(&folder.join(file), xz))
+            .collect()
+    };
+    WANTED.iter().map(chain).collect()
 }
 
 /// Paths below the modules' folder, each after those it depends on.
@@ -143,6 +153,18 @@ kernel/kvm/kvm.ko.xz:
         assert_eq!(
             names,
             ["nf_conntrack", "nf_nat", "nft_masq", "kvm", "kvm_amd"]
+        );
+    }
+
+    #[test]
+    fn chains_of_the_installed_kernel_need_nothing_of_each_other() {
+        let folder = crate::parts::Parts::find().unwrap().kernel.modules;
+        let dependencies = fs::read_to_string(folder.join("modules.dep")).unwrap();
+        let builtin = fs::read_to_string(folder.join("modules.builtin")).unwrap();
+        let [one, other] = WANTED.map(|chain| load_order(&dependencies, &builtin, chain).unwrap());
+        assert!(
+            one.iter().all(|file| !other.contains(file)),
+            "{one:?}\n{other:?}"
         );
     }
 
