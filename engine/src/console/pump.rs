@@ -83,16 +83,17 @@ pub(crate) enum Sink {
 }
 
 /// Reads the output of an exec to its end, from an offset on. `note` is told an offset before it
-/// is acknowledged, so that who goes on later never asks for what the agent has dropped.
+/// is acknowledged, so that who goes on later never asks for what the agent has dropped. The sink
+/// stays the caller's: a client that sees its end asks for the exit code at once.
 pub(crate) async fn drain(
     socket: &Path,
     process: &ProcessId,
-    sink: Sink,
+    sink: &Sink,
     ended: watch::Receiver<bool>,
     (mut from, note): (u64, impl Fn(u64)),
 ) {
     loop {
-        match drain_once(socket, process, &sink, &ended, (&mut from, &note)).await {
+        match drain_once(socket, process, sink, &ended, (&mut from, &note)).await {
             Ok(()) => return,
             Err(e) if e.is_transport() => {}
             Err(error) => {

@@ -131,7 +131,7 @@ pub(crate) async fn start(
     context.spawn(async move {
         let process = exec.process();
         let note = |offset| note(&context2, &exec.id, offset);
-        let read = drain(live.agent.socket(), &process, sink, is_ended, (0, note));
+        let read = drain(live.agent.socket(), &process, &sink, is_ended, (0, note));
         let end = async {
             let code = wait(&live.agent, &process).await;
             ended.send_replace(true);
@@ -143,8 +143,10 @@ pub(crate) async fn start(
             // The container's end takes its execs with it.
             () = run_over(&container) => 137,
         };
-        forget(&context2, &live.agent, &exec.id).await;
+        // The exit code first: the client sees the end of its output only when the sink goes.
         exec.set(Stage::Ended { pid, exit_code });
+        drop(sink);
+        forget(&context2, &live.agent, &exec.id).await;
         let about = [
             ("execID", exec.id.to_string()),
             ("exitCode", exit_code.to_string()),
@@ -175,7 +177,7 @@ pub(super) fn resume(context: &Arc<Context>, container: &Arc<Container>, agent: 
             let read = drain(
                 agent.socket(),
                 &process,
-                Sink::Nowhere,
+                &Sink::Nowhere,
                 never,
                 (offset, note),
             );
