@@ -12,10 +12,8 @@ use crate::{guest, supervisor};
 pub enum Role {
     /// On the host: owns QEMU, virtiofsd and the machine's sockets.
     Supervisor,
-    /// In the machine: PID 1.
+    /// In the machine: PID 1, and the tunnel's end that it forks.
     Guest,
-    /// In the machine: the tunnel's end.
-    GuestServe,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -29,7 +27,6 @@ impl FromStr for Role {
         match text {
             "supervisor" => Ok(Self::Supervisor),
             "guest" => Ok(Self::Guest),
-            "guest-serve" => Ok(Self::GuestServe),
             _ => Err(RoleError(text.to_owned())),
         }
     }
@@ -41,7 +38,6 @@ impl Role {
         match self {
             Self::Supervisor => Ok(supervisor::run(&argument.unwrap_or_default())?),
             Self::Guest => Ok(guest::init()?),
-            Self::GuestServe => Ok(guest::serve()?),
         }
     }
 }

@@ -14,4 +14,10 @@ $b mount -t virtiofs root /r || { echo "machine: cannot mount the host's files";
 $b mount -t tmpfs -o mode=755 run /r/run
 for f in proc sys dev; do $b mount --move "/$f" "/r/$f"; done
 wait
+# QEMU's user network and its fixed addresses.
+$b ip link set lo up
+$b ip addr add 10.0.2.15/24 dev eth0
+$b ip link set eth0 up
+$b ip route add default via 10.0.2.2
+$b hostname hull-machine
 exec $b switch_root -c /dev/console /r "$HULL_STATE/program" machine role guest

@@ -5,14 +5,10 @@
 //! serves the tunnel, so that waiting for its commands does not meet PID 1's reaping.
 
 mod mounts;
-mod network;
 mod serve;
 
 use std::fs;
 use std::io;
-use std::os::unix::process::CommandExt;
-use std::path::Path;
-use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, WaitOptions, kill_process, wait};
@@ -27,8 +23,6 @@ const TERM_DEADLINE: Duration = Duration::from_secs(8);
 pub(crate) enum GuestError {
     #[error("cannot mount {path}: {source}")]
     Mount { path: String, source: io::Error },
-    #[error("cannot set up the network: {0}")]
-    Network(String),
     #[error("cannot start the tunnel's end: {0}")]
     Serve(io::Error),
     #[error("cannot open the tunnel's port: {0}")]
@@ -52,17 +46,7 @@ pub(crate) fn init() -> Result<(), GuestError> {
 
 fn run() -> Result<(), GuestError> {
     mounts::mount_all()?;
-    network::configure()?;
-    let program = Path::new("/proc/self/exe");
-    let program = fs::read_link(program).map_err(GuestError::Serve)?;
-    let mut command = Command::new(program);
-    command
-        .args(["machine", "role", "guest-serve"])
-        .stdin(Stdio::null());
-    // Signals to a group of commands must not reach it.
-    command.process_group(0);
-    let server = command.spawn().map_err(GuestError::Serve)?;
-    let server = Pid::from_child(&server);
+    let server = fork_server().map_err(GuestError::Serve)?;
     loop {
         match wait(WaitOptions::empty()) {
             Ok(Some((pid, status))) if pid == server => {
@@ -74,6 +58,29 @@ fn run() -> Result<(), GuestError> {
             Ok(_) | Err(rustix::io::Errno::INTR) => {}
             Err(error) => return Err(GuestError::Serve(error.into())),
         }
+    }
+}
+
+/// Starts the tunnel's end. A fork and no exec: reading the program once more through the
+/// host's files would cost a second of the machine's start.
+fn fork_server() -> io::Result<Pid> {
+    if fs::read_dir("/proc/self/task")?.count() != 1 {
+        return Err(io::Error::other("a process with threads cannot be forked"));
+    }
+    // SAFETY: there is no other thread, whose locks the child would inherit.
+    let forked = unsafe { libc::fork() };
+    match forked {
+        0 => {
+            let status = match serve::serve() {
+                Ok(()) => 0,
+                Err(error) => {
+                    eprintln!("machine: {error}");
+                    1
+                }
+            };
+            std::process::exit(status)
+        }
+        child => Pid::from_raw(child.max(0)).ok_or_else(io::Error::last_os_error),
     }
 }
 
@@ -120,5 +127,3 @@ fn signal_all(signal: Signal) -> io::Result<()> {
     }
     Ok(())
 }
-
-pub(crate) use serve::serve;
