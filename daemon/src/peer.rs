@@ -4,18 +4,24 @@
 //! when both directions are closed does the kernel report a hang-up, whether anyone reads or not.
 
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::BorrowedFd;
 use std::os::unix::net::UnixStream as StdUnixStream;
 
 use tokio::io::Interest;
 use tokio::net::UnixStream;
 
-/// Returns once the peer of the socket has closed it. The copy of the descriptor that it works
+/// Completes once the peer of the socket has closed it. The copy of the descriptor that it works
 /// on keeps the socket open: drop the future to close it.
-pub(crate) async fn hung_up(socket: impl AsFd) -> io::Result<()> {
-    let copy = StdUnixStream::from(socket.as_fd().try_clone_to_owned()?);
+pub(crate) fn hung_up(
+    socket: BorrowedFd<'_>,
+) -> io::Result<impl Future<Output = io::Result<()>> + use<>> {
+    // Closed on exec, which a plain `dup` is not: no VM may hold a client's connection.
+    let copy = StdUnixStream::from(socket.try_clone_to_owned()?);
     copy.set_nonblocking(true)?;
-    let copy = UnixStream::from_std(copy)?;
+    Ok(watch(UnixStream::from_std(copy)?))
+}
+
+async fn watch(copy: UnixStream) -> io::Result<()> {
     loop {
         if copy.ready(Interest::WRITABLE).await?.is_write_closed() {
             return Ok(());
@@ -30,6 +36,7 @@ pub(crate) async fn hung_up(socket: impl AsFd) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use std::net::Shutdown;
+    use std::os::fd::AsFd;
     use std::os::unix::net::UnixStream;
 
     use futures_util::FutureExt;
@@ -39,7 +46,7 @@ mod tests {
     #[tokio::test]
     async fn half_a_close_is_not_a_hang_up() {
         let (ours, theirs) = UnixStream::pair().unwrap();
-        let mut watch = Box::pin(hung_up(&ours));
+        let mut watch = Box::pin(hung_up(ours.as_fd()).unwrap());
         theirs.shutdown(Shutdown::Write).unwrap();
         // Twice: the first poll registers, the second sees what the shutdown set off.
         for _ in 0..2 {

@@ -7,6 +7,7 @@
 
 use std::convert::Infallible;
 use std::future::Future;
+use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -64,8 +65,9 @@ impl<App: Clone + Send + Sync + 'static> Server<App> {
     }
 
     async fn connection(&self, socket: UnixStream, stop: CancellationToken) {
-        let Ok(watched) = rustix::io::dup(&socket) else {
-            return;
+        let hung_up = match peer::hung_up(socket.as_fd()) {
+            Ok(hung_up) => hung_up,
+            Err(error) => return tracing::warn!(%error, "a connection cannot be watched"),
         };
         let gone = stop.child_token();
         let (taken, mut hijacks) = mpsc::channel(1);
@@ -77,7 +79,7 @@ impl<App: Clone + Send + Sync + 'static> Server<App> {
             .serve_connection(TokioIo::new(socket), service);
 
         let watch = async {
-            let end = peer::hung_up(watched).await;
+            let end = hung_up.await;
             gone.cancel();
             end
         };

@@ -381,3 +381,23 @@ async fn stopping_cuts_streams_off_and_leaves_no_socket() {
     deadline(process.output.closed()).await;
     assert!(!server.path.exists());
 }
+
+#[tokio::test]
+async fn programs_that_are_started_do_not_inherit_connections() {
+    let sockets = || {
+        let list = std::process::Command::new("ls")
+            .args(["-l", "/proc/self/fd"])
+            .output()
+            .unwrap();
+        assert!(list.status.success());
+        String::from_utf8_lossy(&list.stdout)
+            .matches("socket:")
+            .count()
+    };
+    let before = sockets();
+    let mut server = start(false);
+    let mut socket = server.send(UPGRADE).await;
+    head(&mut socket).await;
+    let _process = deadline(server.attached.recv()).await.unwrap();
+    assert_eq!(sockets(), before);
+}
