@@ -49,6 +49,7 @@ fn main() {
     let vsock = unsafe { UnixListener::from_raw_fd(config.vsock) };
     // SAFETY: as above.
     let control = unsafe { UnixListener::from_raw_fd(config.control) };
+    end_with_the_test(&control);
     std::thread::spawn(move || {
         for stream in vsock.incoming().flatten() {
             let agent = agent.clone();
@@ -59,6 +60,18 @@ fn main() {
         let vm = vm.clone();
         std::thread::spawn(move || controlled(stream, &vm));
     }
+}
+
+/// A test that forgets its containers takes them with it when its folder goes.
+fn end_with_the_test(control: &UnixListener) {
+    let address = control.local_addr().expect("bound");
+    let path = address.as_pathname().expect("a path").to_owned();
+    std::thread::spawn(move || {
+        while path.exists() {
+            std::thread::sleep(std::time::Duration::from_millis(200));
+        }
+        std::process::exit(0);
+    });
 }
 
 /// The parent's part, as of the jail: says who the child is, waits, exits.

@@ -23,10 +23,12 @@ pub(crate) fn begin(
             _ if now.phase == Phase::Gone => true,
             WaitCondition::NotRunning => !now.phase.is_active(),
             WaitCondition::NextExit => now.ends != before,
-            WaitCondition::Removed => false,
+            WaitCondition::Removed => now.phase == Phase::Dead,
         };
         if let Ok(now) = watch.wait_for(met).await {
-            let error = Some(now.state.error.clone()).filter(|e| !e.is_empty());
+            // Why a start failed is told to who asked for the start, as Docker does.
+            let removal_failed = now.phase == Phase::Dead;
+            let error = removal_failed.then(|| now.state.error.clone());
             let outcome = WaitOutcome {
                 exit_code: now.state.exit_code,
                 error,

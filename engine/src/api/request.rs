@@ -54,7 +54,7 @@ pub enum WaitCondition {
 pub struct WaitOutcome {
     /// 0 to 255.
     pub exit_code: i32,
-    /// Why it could not be started or removed.
+    /// Why it could not be removed.
     pub error: Option<String>,
 }
 

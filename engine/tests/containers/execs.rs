@@ -49,14 +49,22 @@ async fn an_exec_has_output_input_environment_and_exit_code() {
     type_in(&client, "typed").await;
     client.stdin = None;
     assert_eq!(read_all(&mut client).await, "yes 1\ntyped");
-    assert_eq!(ended(&engine, exec.as_str()).await.exit_code, Some(6));
+    let inspect = engine.exec_inspect(exec.as_str()).await.unwrap();
+    assert_eq!(
+        inspect.exit_code,
+        Some(6),
+        "known once the output has ended"
+    );
     let again = engine
         .exec_start(exec.as_str(), ExecStart::default())
         .await
         .unwrap_err();
     assert_eq!(again.kind(), ErrorKind::Conflict);
-    let top = engine.top(id.as_str(), "").await.unwrap();
-    assert_eq!(top.processes.len(), 1, "an ended exec is forgotten");
+    let forgotten = async || {
+        let top = engine.top(id.as_str(), "").await.unwrap();
+        (top.processes.len() == 1).then_some(())
+    };
+    eventually(forgotten).await;
 }
 
 #[tokio::test]

@@ -27,6 +27,22 @@ async fn a_missing_program_is_127_in_dockers_words() {
 }
 
 #[tokio::test]
+async fn who_waits_for_a_start_that_fails_is_told_the_code_and_removal_happens() {
+    let (_bench, engine) = Bench::new().await;
+    let mut spec = spec(&["nosuchcmd"]);
+    spec.host_config.auto_remove = true;
+    let id = create(&engine, spec).await;
+    let wait = async |condition| engine.wait(id.as_str(), condition).await.unwrap();
+    let exit = wait(WaitCondition::NextExit).await;
+    let removed = wait(WaitCondition::Removed).await;
+    soon(engine.start(id.as_str())).await.unwrap_err();
+    for waiting in [exit, removed] {
+        let outcome = soon(waiting.outcome()).await.unwrap();
+        assert_eq!((outcome.exit_code, outcome.error), (127, None));
+    }
+}
+
+#[tokio::test]
 async fn a_guest_that_panics_at_the_start_fails_the_start() {
     let (bench, engine) = Bench::new().await;
     for (program, text) in [
@@ -43,7 +59,7 @@ async fn a_guest_that_panics_at_the_start_fails_the_start() {
 #[tokio::test]
 async fn a_vm_that_dies_ends_the_container_with_a_reason() {
     let (bench, engine) = Bench::new().await;
-    let id = run(&engine, shell("echo up; sleep 1000")).await;
+    let id = run(&engine, shell("echo up; exec sleep 1000")).await;
     let follow = LogOptions {
         follow: true,
         ..both()

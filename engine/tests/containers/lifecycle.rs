@@ -136,7 +136,7 @@ async fn stop_sends_the_stop_signal_then_kills() {
 #[tokio::test]
 async fn states_forbid_what_docker_forbids() {
     let (bench, engine) = Bench::new().await;
-    let id = create(&engine, shell("sleep 1000")).await;
+    let id = create(&engine, shell("exec sleep 1000")).await;
     let who = id.as_str();
     assert_eq!(
         message(engine.kill(who, "TERM").await),
@@ -230,7 +230,7 @@ async fn lists_filter_and_order() {
     soon(engine.start("second")).await.unwrap();
     exit_code(&engine, &second).await;
     engine
-        .create(Some("third"), shell("sleep 1000"))
+        .create(Some("third"), shell("exec sleep 1000"))
         .await
         .unwrap();
     soon(engine.start("third")).await.unwrap();
