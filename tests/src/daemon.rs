@@ -22,9 +22,7 @@ pub struct Daemon {
 impl Daemon {
     /// Starts one, empty.
     pub fn empty() -> Self {
-        // On the disk: the machine's /tmp may be a share of the host's, which is slower.
-        let parent =
-            std::env::var_os("HULL_TEST_DIR").map_or_else(|| "/var/lib".into(), PathBuf::from);
+        let parent = std::env::var_os("HULL_TEST_DIR").map_or_else(own_disk, PathBuf::from);
         let folder = tempfile::Builder::new()
             .prefix("hull-test-")
             .tempdir_in(parent)
@@ -176,6 +174,17 @@ impl Drop for Daemon {
         // Gone already, if the test killed it.
         let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
         let _ = self.process.wait();
+    }
+}
+
+/// A folder on a disk of this machine's own: in the emulated one most of `/` is a share of its
+/// host's, and slow.
+fn own_disk() -> PathBuf {
+    let disk = Path::new("/var/lib/hull");
+    if disk.is_dir() {
+        disk.into()
+    } else {
+        "/var/lib".into()
     }
 }
 
