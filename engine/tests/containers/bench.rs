@@ -80,6 +80,13 @@ pub(crate) fn shell(script: &str) -> CreateSpec {
     spec(&["/bin/sh", "-c", script])
 }
 
+/// Does something, then waits for input that never comes; it ends with its VM, however that ends.
+pub(crate) fn idle(first: &str) -> CreateSpec {
+    let mut spec = shell(&format!("{first} exec cat"));
+    spec.config.open_stdin = true;
+    spec
+}
+
 pub(crate) async fn create(engine: &Engine, spec: CreateSpec) -> ContainerId {
     engine.create(None, spec).await.unwrap().id
 }

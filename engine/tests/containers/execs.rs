@@ -13,7 +13,7 @@ fn command(script: &str) -> ExecSpec {
 }
 
 async fn sleeper(engine: &Engine) -> ContainerId {
-    run(engine, spec(&["/bin/sleep", "1000"])).await
+    run(engine, idle("")).await
 }
 
 async fn ended(engine: &Engine, id: &str) -> ExecInspect {

@@ -59,7 +59,7 @@ async fn a_guest_that_panics_at_the_start_fails_the_start() {
 #[tokio::test]
 async fn a_vm_that_dies_ends_the_container_with_a_reason() {
     let (bench, engine) = Bench::new().await;
-    let id = run(&engine, shell("echo up; exec sleep 1000")).await;
+    let id = run(&engine, idle("echo up;")).await;
     let follow = LogOptions {
         follow: true,
         ..both()

@@ -136,7 +136,7 @@ async fn stop_sends_the_stop_signal_then_kills() {
 #[tokio::test]
 async fn states_forbid_what_docker_forbids() {
     let (bench, engine) = Bench::new().await;
-    let id = create(&engine, shell("exec sleep 1000")).await;
+    let id = create(&engine, idle("")).await;
     let who = id.as_str();
     assert_eq!(
         message(engine.kill(who, "TERM").await),
@@ -229,10 +229,7 @@ async fn lists_filter_and_order() {
         .id;
     soon(engine.start("second")).await.unwrap();
     exit_code(&engine, &second).await;
-    engine
-        .create(Some("third"), shell("exec sleep 1000"))
-        .await
-        .unwrap();
+    engine.create(Some("third"), idle("")).await.unwrap();
     soon(engine.start("third")).await.unwrap();
     let names = async |options: ListOptions| {
         let rows = engine.list(options).await.unwrap();

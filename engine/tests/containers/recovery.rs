@@ -74,7 +74,7 @@ async fn no_byte_of_output_is_lost_or_doubled_however_often_the_engine_goes() {
 async fn what_ended_meanwhile_is_recorded() {
     let (bench, engine) = Bench::new().await;
     let ends = run(&engine, shell("read x; exit 3")).await;
-    let dies = run(&engine, shell("exec sleep 1000")).await;
+    let dies = run(&engine, idle("")).await;
     let pid = i32::try_from(state(&engine, &dies).await.pid).unwrap();
     leave(engine).await;
     // SAFETY: the pid is of the VM that this test started.
@@ -94,7 +94,7 @@ async fn what_ended_meanwhile_is_recorded() {
 #[tokio::test]
 async fn auto_removal_happens_late_rather_than_never() {
     let (bench, engine) = Bench::new().await;
-    let mut spec = shell("exec sleep 1000");
+    let mut spec = idle("");
     spec.host_config.auto_remove = true;
     let id = run(&engine, spec).await;
     let pid = i32::try_from(state(&engine, &id).await.pid).unwrap();
@@ -115,7 +115,7 @@ async fn auto_removal_happens_late_rather_than_never() {
 #[tokio::test]
 async fn an_exec_goes_on_and_is_read_away() {
     let (bench, engine) = Bench::new().await;
-    let id = run(&engine, spec(&["/bin/sleep", "1000"])).await;
+    let id = run(&engine, idle("")).await;
     let marker = bench.dir.path().join("done");
     let script = format!(
         "read x < /dev/null; head -c 3000000 /dev/zero; touch {}",
