@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
@@ -31,12 +32,10 @@ impl Pty {
         unlockpt(&controller).unwrap();
         let name = ptsname(&controller, Vec::new()).unwrap();
         let path = std::path::Path::new(name.to_str().unwrap());
-        let terminal: OwnedFd = File::options()
-            .read(true)
-            .write(true)
-            .open(path)
-            .unwrap()
-            .into();
+        let mut options = File::options();
+        // Not the terminal of this process, which would hang up with it.
+        options.read(true).write(true).custom_flags(libc::O_NOCTTY);
+        let terminal: OwnedFd = options.open(path).unwrap().into();
         resize(&controller, 24, 80);
         command.stdin(Stdio::from(terminal.try_clone().unwrap()));
         command.stdout(Stdio::from(terminal.try_clone().unwrap()));
