@@ -8,8 +8,12 @@ use serde_json::json;
 use tempfile::TempDir;
 
 use crate::digest::{Digest, ImageId};
+use crate::error::StoreError;
 use crate::fault::armed::arm;
 use crate::import::Import;
+use crate::layers::LayerError;
+use crate::load::LoadError;
+use crate::register::ImageError;
 use crate::remove::{RemoveOptions, Removed, Usage};
 use crate::samples::{SampleImage, layer};
 use crate::store::{Options, Store};
@@ -281,10 +285,10 @@ fn parallel_work_on_the_same_layers_does_not_collide() {
                         Ok(loaded) => loaded,
                         // Another thread removed the image while this one unpacked its layers:
                         // the load says so, and nothing else may be wrong.
-                        Err(error) => {
-                            assert!(format!("{error:?}").contains("Gone("), "{error:?}");
-                            continue;
-                        }
+                        Err(LoadError::Image(ImageError::Layer(LayerError::Store(
+                            StoreError::Gone(_),
+                        )))) => continue,
+                        Err(error) => panic!("{error:?}"),
                     };
                     store.collect().unwrap();
                     // Another thread may have removed the image that this one named.

@@ -100,11 +100,6 @@ impl DeviceQueue {
     pub fn state(&self) -> QueueState {
         QueueState::of(&self.ring)
     }
-
-    /// Gives the ring back.
-    pub fn into_parts(self) -> (Queue, Arc<EventFd>) {
-        (self.ring, self.kick)
-    }
 }
 
 /// A queue's registers and positions, for a snapshot.
