@@ -23,7 +23,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::http::body::Body;
+use crate::http::body::{Body, Upload};
 use crate::http::hijack::{Hijack, RawConnection};
 use crate::http::query::Query;
 use crate::http::route::{Matched, Router};
@@ -164,6 +164,9 @@ async fn dispatch<App>(
     body: Incoming,
     gone: CancellationToken,
 ) -> Result<Reply, ApiError> {
+    let body = Upload::begin(body)
+        .await
+        .map_err(|e| ApiError::bad_request(format!("failed to read request body: {e}")))?;
     let version = route.version.unwrap_or(ApiVersion::MAX).check()?;
     let request = Request {
         params: route.params,

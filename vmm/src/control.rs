@@ -24,19 +24,26 @@ struct Connection {
     decoder: Decoder,
 }
 
-/// The descriptor by which SIGTERM arrives. To be made before there are threads: they inherit the
-/// blocked signal.
+/// Holds SIGTERM back until somebody takes it. To be called before the VM is announced, as the
+/// engine may end it from then on, and before there are threads: they inherit the blocked signal.
+///
+/// # Errors
+/// The signal cannot be blocked.
+pub fn hold_termination() -> io::Result<()> {
+    block_signal(libc::SIGTERM).map_err(|e| io::Error::other(format!("{e:?}")))
+}
+
+/// The descriptor by which SIGTERM arrives, one that was held back before too.
 #[derive(Debug)]
 pub struct Termination(std::os::fd::OwnedFd);
 
 impl Termination {
-    /// Turns SIGTERM into a descriptor.
+    /// Turns SIGTERM, which is held back, into a descriptor.
     ///
     /// # Errors
-    /// The signal cannot be blocked, or no descriptor can be had.
+    /// No descriptor can be had.
     pub fn new() -> io::Result<Self> {
         use std::os::fd::FromRawFd;
-        block_signal(libc::SIGTERM).map_err(|e| io::Error::other(format!("{e:?}")))?;
         // SAFETY: an all-zero set is valid, and is initialised by the next call.
         let mut set: libc::sigset_t = unsafe { std::mem::zeroed() };
         // SAFETY: the set lives for the call.

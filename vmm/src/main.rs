@@ -41,7 +41,11 @@ fn run(config_fd: RawFd) -> ExitCode {
     };
     // SAFETY: the configuration names it once, and only here is it owned.
     let report_to = unsafe { File::from_raw_fd(config.report) };
-    let report = match confine(&config).and_then(|()| live(&config)) {
+    let held = control::hold_termination().map_err(|e| failed(ExitReason::Internal, &e));
+    let report = match held
+        .and_then(|()| confine(&config))
+        .and_then(|()| live(&config))
+    {
         Ok(report) => report,
         Err(report) => report,
     };

@@ -15,22 +15,20 @@ pub(crate) struct Tally {
 }
 
 impl Tally {
-    /// Adds up every summary line in a runner's output.
+    /// Adds up every summary line in a runner's output. Where nextest ran, its own lines alone
+    /// count: the output that it shows of a failed test ends with a line of libtest's.
     pub(crate) fn read(output: &str) -> Self {
+        let plain: Vec<String> = output.lines().map(without_colour).collect();
+        let lines = || plain.iter().map(|line| line.trim());
+        let mut counts: Vec<&str> = lines()
+            .filter(|line| line.starts_with("Summary ["))
+            .filter_map(|line| Some(line.split_once(" run: ")?.1))
+            .collect();
+        if counts.is_empty() {
+            counts.extend(lines().filter_map(|line| line.strip_prefix("test result:")));
+        }
         let mut tally = Self::default();
-        for line in output.lines() {
-            let line = without_colour(line);
-            let line = line.trim();
-            let counts = if let Some(counts) = line.strip_prefix("test result:") {
-                counts
-            } else if let Some((_, counts)) = line
-                .split_once(" run: ")
-                .filter(|_| line.starts_with("Summary ["))
-            {
-                counts
-            } else {
-                continue;
-            };
+        for counts in counts {
             // A nextest timeout is a failure of its own kind.
             tally += Self {
                 passed: count(counts, "passed"),
@@ -119,6 +117,16 @@ mod tests {
              test result: FAILED. 1 passed; 2 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.00s\n",
             6,
             2,
+        );
+    }
+
+    #[test]
+    fn a_failed_test_that_nextest_shows_counts_once() {
+        check(
+            "  stdout ───\n    test result: FAILED. 0 passed; 1 failed; 0 ignored; 0 measured\n\
+             Summary [ 39.3s] 658 tests run: 657 passed, 1 failed, 0 skipped\n",
+            657,
+            1,
         );
     }
 

@@ -1,13 +1,69 @@
-//! Response bodies: whole, or streamed as they come.
+//! Bodies: what clients send, and responses, whole or streamed as they come.
 
 use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Empty, Full, StreamBody};
-use hyper::body::Frame;
+use hyper::body::{Frame, Incoming, SizeHint};
 use tokio_util::sync::CancellationToken;
+
+/// A request body up to this size is read before its handler runs.
+const READ_AHEAD: u64 = 64 << 10;
+
+/// What a client sends. A small body is here in whole: an answer that comes before its request has
+/// been read closes the connection under a client that is still writing, which then reports the
+/// broken pipe and not the answer.
+pub(crate) enum Upload {
+    Whole(Full<Bytes>),
+    Coming(Incoming),
+}
+
+impl Upload {
+    pub(crate) async fn begin(body: Incoming) -> Result<Self, hyper::Error> {
+        if hyper::body::Body::size_hint(&body)
+            .upper()
+            .is_none_or(|size| size > READ_AHEAD)
+        {
+            return Ok(Self::Coming(body));
+        }
+        Ok(Self::Whole(Full::new(body.collect().await?.to_bytes())))
+    }
+}
+
+impl hyper::body::Body for Upload {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        match self.get_mut() {
+            Self::Whole(body) => Pin::new(body)
+                .poll_frame(cx)
+                .map_err(|never| match never {}),
+            Self::Coming(body) => Pin::new(body).poll_frame(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Whole(body) => body.is_end_stream(),
+            Self::Coming(body) => body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Whole(body) => body.size_hint(),
+            Self::Coming(body) => body.size_hint(),
+        }
+    }
+}
 
 /// Any response body.
 pub(crate) type Body = UnsyncBoxBody<Bytes, io::Error>;

@@ -3,12 +3,13 @@
 use bytes::Bytes;
 use http_body_util::{BodyExt, Limited};
 use hyper::HeaderMap;
-use hyper::body::{Body, Incoming};
+use hyper::body::Body;
 use hyper::header::{CONTENT_TYPE, HeaderName, UPGRADE};
 use serde::de::DeserializeOwned;
 use tokio_util::sync::CancellationToken;
 
 use super::ApiError;
+use super::body::Upload;
 use super::filters::Filters;
 use super::query::Query;
 use super::route::Params;
@@ -22,7 +23,7 @@ pub(crate) struct Request {
     pub(crate) params: Params,
     pub(crate) query: Query,
     pub(crate) headers: HeaderMap,
-    pub(crate) body: Incoming,
+    pub(crate) body: Upload,
     pub(crate) version: ApiVersion,
     /// Cancelled when the client is gone or the server ends.
     pub(crate) gone: CancellationToken,
@@ -69,7 +70,7 @@ impl Request {
     }
 }
 
-async fn read(body: &mut Incoming) -> Result<Bytes, ApiError> {
+async fn read(body: &mut Upload) -> Result<Bytes, ApiError> {
     match Limited::new(body, MAX_JSON).collect().await {
         Ok(collected) => Ok(collected.to_bytes()),
         Err(e) => Err(ApiError::bad_request(format!(

@@ -6,7 +6,6 @@ use bytes::Bytes;
 use futures_util::{Stream, StreamExt, stream};
 use http_body_util::BodyExt;
 use hull_engine::{EngineError, ImportOptions};
-use hyper::body::Incoming;
 use serde::Serialize;
 use tokio::io::AsyncRead;
 use tokio::sync::mpsc;
@@ -14,6 +13,7 @@ use tokio_util::io::StreamReader;
 
 use super::name::target;
 use crate::api::App;
+use crate::http::body::Upload;
 use crate::http::{ApiError, Reply, Request};
 
 /// How many pieces of an upload may wait to be unpacked.
@@ -113,7 +113,7 @@ fn no_pull(image: &str, tag: Option<&str>) -> ApiError {
 /// An upload as something to read, and what keeps it coming. The upload goes on to its end even
 /// when the reader has given up: a client that is still sending does not see the answer.
 fn upload(
-    body: Incoming,
+    body: Upload,
 ) -> (
     impl AsyncRead + Send + Unpin + 'static,
     impl Future<Output = ()>,
