@@ -12,6 +12,7 @@ mod busybox;
 mod cpio;
 mod demo;
 mod e2e;
+mod fuzz;
 mod initramfs;
 mod install;
 mod kernel;
@@ -70,6 +71,12 @@ const CHORES: &[(&str, &str, &str, Chore)] = &[
         "[FIGURE...]",
         "measure the figures that are tracked",
         bench::run,
+    ),
+    (
+        "fuzz",
+        "[--seconds N] [TARGET...]",
+        "feed hostile bytes to whatever parses them",
+        fuzz::run,
     ),
     (
         "tidy",

@@ -9,7 +9,7 @@ use crate::arguments::Arguments;
 use crate::layout::Layout;
 use crate::process::{command, run as run_command, watch};
 use crate::summary::Tally;
-use crate::{bootstrap, e2e, tidy};
+use crate::{bootstrap, e2e, fuzz, tidy};
 
 pub(crate) fn run(layout: &Layout, mut arguments: Arguments) -> Result<()> {
     let units_only = arguments.flag("--no-e2e");
@@ -30,6 +30,7 @@ pub(crate) fn run(layout: &Layout, mut arguments: Arguments) -> Result<()> {
         ],
     ))
     .context("check the lints")?;
+    fuzz::check(layout)?;
     tidy::check(layout)?;
 
     let units = units(layout)?;

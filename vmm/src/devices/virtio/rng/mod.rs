@@ -6,7 +6,7 @@
 mod backend;
 mod device;
 pub mod persist;
-mod request;
+pub mod request;
 mod worker;
 
 pub use backend::{Entropy, HostEntropy};

@@ -3,9 +3,9 @@
 use super::super::chain::Chain;
 
 /// The most bytes for one request. A driver asks again for more.
-pub(super) const MAX: usize = 4096;
+pub const MAX: usize = 4096;
 
 /// How many bytes this request gets.
-pub(super) fn wanted(chain: &Chain) -> usize {
+pub fn wanted(chain: &Chain) -> usize {
     (chain.writable_length() as usize).min(MAX)
 }
