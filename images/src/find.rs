@@ -15,8 +15,6 @@ pub enum FindError {
     Reference(#[from] ReferenceError),
     #[error("No such image: {0}")]
     NotFound(String),
-    #[error("Multiple IDs found with provided prefix: {0}")]
-    Ambiguous(String),
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -62,8 +60,8 @@ pub(crate) fn find(db: &Connection, text: &str) -> Result<ImageId, FindError> {
     }
     match found[..] {
         [id] => Ok(id),
-        [] => Err(not_found()),
-        _ => Err(FindError::Ambiguous(prefix.to_owned())),
+        // Of several that begin so Docker says the same as of none.
+        _ => Err(not_found()),
     }
 }
 

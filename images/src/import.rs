@@ -87,11 +87,8 @@ pub(crate) fn import(
         layers: vec![layer],
         parent: None,
     };
-    let id = lease.register(&draft, &mut |_| {})?;
-    if let Some(name) = &import.name {
-        lease.store.tag(&id, name)?;
-    }
-    Ok(id)
+    let names: Vec<Reference> = import.name.iter().cloned().collect();
+    Ok(lease.register(&draft, &names, &mut |_| {})?.image)
 }
 
 /// Spools the stream as it is where layers may be compressed so, and plain where not.

@@ -3,7 +3,7 @@
 use rusqlite::{Transaction, TransactionBehavior, params};
 
 use crate::config::ImageConfig;
-use crate::digest::{ChainId, ImageId};
+use crate::digest::{ChainId, Digest, ImageId};
 use crate::error::StoreError;
 use crate::fault;
 use crate::layers::{LayerError, Watcher};
@@ -62,13 +62,40 @@ pub(crate) fn read_config(bytes: &[u8], layers: usize) -> Result<ImageConfig, Im
     Ok(config)
 }
 
+/// An image of which everything is in the store but its record. Its lease keeps it there.
+#[derive(Debug)]
+pub(crate) struct Ready {
+    id: ImageId,
+    manifest: Digest,
+    /// Bottom first.
+    chains: Vec<ChainId>,
+    blobs: Vec<Digest>,
+    parent: Option<ImageId>,
+}
+
+/// An image that came to be, and for each of its names the other image that had it.
+#[derive(Debug)]
+pub(crate) struct Registered {
+    pub(crate) image: ImageId,
+    pub(crate) replaced: Vec<Option<ImageId>>,
+}
+
 impl Lease {
-    /// Unpacks what is missing and adds the image. It is the same image if it was there.
+    /// Unpacks what is missing and adds the image with its names. It is the same image if it was
+    /// there.
     pub(crate) fn register(
         &self,
         draft: &Draft,
+        names: &[Reference],
         watcher: Watcher<'_>,
-    ) -> Result<ImageId, ImageError> {
+    ) -> Result<Registered, ImageError> {
+        let ready = self.prepare(draft, watcher)?;
+        let mut registered = self.commit(&[(ready, names)])?;
+        Ok(registered.remove(0))
+    }
+
+    /// Unpacks what is missing, and keeps what the image is made of until the lease ends.
+    pub(crate) fn prepare(&self, draft: &Draft, watcher: Watcher<'_>) -> Result<Ready, ImageError> {
         let config = read_config(&draft.config, draft.layers.len())?;
         let mut chains: Vec<ChainId> = Vec::new();
         for (diff, blob) in config.rootfs.diff_ids.iter().zip(&draft.layers) {
@@ -79,44 +106,38 @@ impl Lease {
         }
         let id = ImageId(self.put(&draft.config)?);
         let manifest = self.put(&draft.manifest)?;
-        let mut db = self.store.database();
-        let tx = db
-            .transaction_with_behavior(TransactionBehavior::Immediate)
-            .map_err(StoreError::from)?;
         let mut blobs = vec![id.0, manifest];
         blobs.extend(draft.layers.iter().map(|blob| blob.digest));
-        let parent = draft.parent.map(|parent| parent.to_string());
-        let record = || -> Result<(), StoreError> {
-            let text = id.to_string();
-            tx.execute(
-                "INSERT INTO images (id, manifest, parent, size, added) VALUES (?, ?, ?, 0, ?)
-                 ON CONFLICT (id) DO UPDATE SET manifest = excluded.manifest",
-                params![text, manifest.to_string(), parent, now()],
-            )?;
-            for (position, chain) in chains.iter().enumerate() {
-                tx.execute(
-                    "INSERT OR IGNORE INTO image_layers (image, position, chain) VALUES (?, ?, ?)",
-                    params![text, position as i64, chain.to_string()],
-                )?;
-            }
-            for blob in &blobs {
-                tx.execute(
-                    "INSERT OR IGNORE INTO image_blobs (image, blob) VALUES (?, ?)",
-                    [&text, &blob.to_string()],
-                )?;
-            }
-            tx.execute(
-                "UPDATE images SET size = (SELECT coalesce(sum(size), 0) FROM image_layers
-                 JOIN layers USING (chain) WHERE image = ?1) WHERE id = ?1",
-                [&text],
-            )?;
-            Ok(())
-        };
-        record()?;
+        Ok(Ready {
+            id,
+            manifest,
+            chains,
+            blobs,
+            parent: draft.parent,
+        })
+    }
+
+    /// Makes images of what is ready, and names them, in one step: nobody can remove an image
+    /// before it has its names, and of several either all come to be or none.
+    pub(crate) fn commit(
+        &self,
+        images: &[(Ready, &[Reference])],
+    ) -> Result<Vec<Registered>, StoreError> {
+        let mut db = self.store.database();
+        let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let mut registered = Vec::new();
+        for (ready, names) in images {
+            record(&tx, ready)?;
+            let replaced = names.iter().map(|name| tag(&tx, &ready.id, name));
+            registered.push(Registered {
+                image: ready.id,
+                replaced: replaced.collect::<Result<_, _>>()?,
+            });
+        }
         fault::point();
-        tx.commit().map_err(StoreError::from)?;
+        tx.commit()?;
         fault::point();
-        Ok(id)
+        Ok(registered)
     }
 
     /// A layer that several images of one archive share is a blob after the first.
@@ -127,6 +148,35 @@ impl Lease {
         }
         blob
     }
+}
+
+fn record(tx: &Transaction<'_>, ready: &Ready) -> Result<(), StoreError> {
+    let image = ready.id.to_string();
+    let manifest = ready.manifest.to_string();
+    let parent = ready.parent.map(|parent| parent.to_string());
+    tx.execute(
+        "INSERT INTO images (id, manifest, parent, size, added) VALUES (?, ?, ?, 0, ?)
+         ON CONFLICT (id) DO UPDATE SET manifest = excluded.manifest",
+        params![image, manifest, parent, now()],
+    )?;
+    for (position, chain) in ready.chains.iter().enumerate() {
+        tx.execute(
+            "INSERT OR IGNORE INTO image_layers (image, position, chain) VALUES (?, ?, ?)",
+            params![image, position as i64, chain.to_string()],
+        )?;
+    }
+    for blob in &ready.blobs {
+        tx.execute(
+            "INSERT OR IGNORE INTO image_blobs (image, blob) VALUES (?, ?)",
+            [&image, &blob.to_string()],
+        )?;
+    }
+    tx.execute(
+        "UPDATE images SET size = (SELECT coalesce(sum(size), 0) FROM image_layers
+         JOIN layers USING (chain) WHERE image = ?1) WHERE id = ?1",
+        [&image],
+    )?;
+    Ok(())
 }
 
 /// Gives `image` a tag; says which other image had it.

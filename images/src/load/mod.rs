@@ -101,22 +101,22 @@ pub(crate) fn load(
         None if archive.find(oci::INDEX).is_some() => oci::images(&archive)?,
         None => return Err(LoadError::NoManifest),
     };
-    let mut drafts = Vec::new();
-    for candidate in candidates {
-        let image = lease.register(&candidate.draft, watcher)?;
-        drafts.push((image, candidate.names));
+    let mut ready = Vec::new();
+    for candidate in &candidates {
+        let image = lease.prepare(&candidate.draft, watcher)?;
+        ready.push((image, &candidate.names[..]));
     }
     let mut loaded = Vec::new();
-    for (image, names) in drafts {
-        if names.is_empty() {
+    for (registered, candidate) in lease.commit(&ready)?.into_iter().zip(candidates) {
+        let image = registered.image;
+        if candidate.names.is_empty() {
             loaded.push(Loaded {
                 image,
                 name: None,
                 replaced: None,
             });
         }
-        for name in names {
-            let replaced = lease.store.tag(&image, &name)?;
+        for (name, replaced) in candidate.names.into_iter().zip(registered.replaced) {
             loaded.push(Loaded {
                 image,
                 name: Some(name),

@@ -3,14 +3,13 @@
 //!
 //! What is stored, and how, is the crate `hull-images`' business.
 
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+mod failure;
+mod view;
+
+use std::path::Path;
 use std::sync::Arc;
 
-use hull_images::{
-    FindError, Image, ImageError, Import, ImportError, LayerError, LoadError, Loaded, Reference,
-    RemoveError, RemoveOptions, Removed, Store, StoreError, Usage,
-};
+use hull_images::{Image, Import, Loaded, Reference, RemoveOptions, Removed, Store, Usage};
 use tokio::io::AsyncRead;
 use tokio::sync::mpsc;
 use tokio_util::io::SyncIoBridge;
@@ -19,91 +18,9 @@ use crate::error::{EngineError, ErrorKind};
 use crate::events::{Event, EventBus};
 use crate::registry::Registry;
 use crate::time::Timestamp;
-
-/// One image in a list.
-#[derive(Clone, Debug)]
-pub struct ImageSummary {
-    /// `sha256:…` of its configuration.
-    pub id: String,
-    /// `name:tag`, as users write them (`busybox:latest`).
-    pub repo_tags: Vec<String>,
-    /// `name@sha256:…`.
-    pub repo_digests: Vec<String>,
-    /// When it was made, as it says itself.
-    pub created: Option<Timestamp>,
-    /// Bytes of its unpacked layers.
-    pub size: u64,
-    /// Its own.
-    pub labels: BTreeMap<String, String>,
-    /// How many containers use it.
-    pub containers: usize,
-}
-
-/// All there is to know about one image.
-#[derive(Clone, Debug)]
-pub struct ImageInspect {
-    /// As in a list.
-    pub summary: ImageSummary,
-    /// `amd64`.
-    pub architecture: String,
-    /// `linux`.
-    pub os: String,
-    /// Its author's name.
-    pub author: String,
-    /// The last history entry's comment.
-    pub comment: String,
-    /// The OCI image configuration, as stored.
-    pub configuration: serde_json::Value,
-    /// Digests of its unpacked layers, the lowest first.
-    pub diff_ids: Vec<String>,
-}
-
-/// What `import` is told beside the archive.
-#[derive(Clone, Debug, Default)]
-pub struct ImportOptions {
-    /// `name[:tag]`; empty for none.
-    pub reference: String,
-    /// For its history.
-    pub message: String,
-    /// Dockerfile instructions for its configuration.
-    pub changes: Vec<String>,
-}
-
-/// How removal went: Docker's `Untagged` and `Deleted`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Removal {
-    /// A name is gone.
-    Untagged(String),
-    /// An image or a layer is gone.
-    Deleted(String),
-}
-
-/// What a container needs of its image.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct RunImage {
-    /// `sha256:…` of its configuration.
-    pub id: String,
-    /// `amd64`, as it says itself.
-    pub architecture: String,
-    /// `linux`.
-    pub os: String,
-    /// What it runs, unless the user says otherwise.
-    pub config: ImageConfig,
-    /// Its packed layers, the lowest first.
-    pub layers: Vec<PathBuf>,
-}
-
-/// The part of an image's configuration that containers inherit.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct ImageConfig {
-    pub entrypoint: Option<Vec<String>>,
-    pub cmd: Option<Vec<String>>,
-    pub env: Vec<String>,
-    pub user: String,
-    pub working_dir: String,
-    pub labels: BTreeMap<String, String>,
-    pub stop_signal: Option<String>,
-}
+use failure::{find_failed, import_failed, load_failed, remove_failed, store_failed};
+pub(crate) use view::{ImageConfig, RunImage};
+pub use view::{ImageInspect, ImageSummary, ImportOptions, Removal};
 
 /// The image store.
 #[derive(Clone, Debug)]
@@ -385,50 +302,5 @@ fn removal(removed: Removed) -> Removal {
         Removed::Untagged(name) => Removal::Untagged(name.familiar()),
         Removed::Deleted(id) => Removal::Deleted(id.to_string()),
         Removed::DeletedLayer(chain) => Removal::Deleted(chain.to_string()),
-    }
-}
-
-fn store_failed(error: &StoreError) -> EngineError {
-    let kind = match error.is_disk_full() {
-        true => ErrorKind::Unavailable,
-        false => ErrorKind::System,
-    };
-    EngineError::Image(error.to_string(), kind)
-}
-
-fn find_failed(error: FindError) -> EngineError {
-    let kind = match error {
-        FindError::Store(error) => return store_failed(&error),
-        FindError::NotFound(_) => ErrorKind::NotFound,
-        FindError::Reference(_) | FindError::Ambiguous(_) => ErrorKind::InvalidParameter,
-    };
-    EngineError::Image(error.to_string(), kind)
-}
-
-fn image_failed(error: ImageError) -> EngineError {
-    match error {
-        ImageError::Layer(LayerError::Store(error)) => store_failed(&error),
-        other => EngineError::Image(other.to_string(), ErrorKind::InvalidParameter),
-    }
-}
-
-fn load_failed(error: LoadError) -> EngineError {
-    match error {
-        LoadError::Image(error) => image_failed(error),
-        other => EngineError::Image(other.to_string(), ErrorKind::InvalidParameter),
-    }
-}
-
-fn import_failed(error: ImportError) -> EngineError {
-    match error {
-        ImportError::Image(error) => image_failed(error),
-        other => EngineError::Image(other.to_string(), ErrorKind::InvalidParameter),
-    }
-}
-
-fn remove_failed(error: RemoveError) -> EngineError {
-    match error {
-        RemoveError::Find(error) => find_failed(error),
-        conflict => EngineError::Image(conflict.to_string(), ErrorKind::Conflict),
     }
 }
