@@ -15,6 +15,8 @@ use crate::lease::remove_dead;
 use crate::store::Inner;
 
 const NO_PIN: &str = "NOT EXISTS (SELECT 1 FROM pins WHERE digest = ?1)";
+const NO_REPOSITORY: &str = "NOT EXISTS (SELECT 1 FROM registry_blobs WHERE blob = ?1)
+    AND NOT EXISTS (SELECT 1 FROM registry_manifests WHERE blob = ?1)";
 
 /// What was removed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -88,8 +90,10 @@ impl Inner {
         collected: &mut Collected,
     ) -> Result<(), StoreError> {
         let text = digest.to_string();
-        let query =
-            format!("SELECT NOT EXISTS (SELECT 1 FROM image_blobs WHERE blob = ?1) AND {NO_PIN}");
+        let query = format!(
+            "SELECT NOT EXISTS (SELECT 1 FROM image_blobs WHERE blob = ?1)
+             AND {NO_REPOSITORY} AND {NO_PIN}"
+        );
         if !tx.query_row(&query, [&text], |row| row.get::<_, bool>(0))? {
             return Ok(());
         }

@@ -29,6 +29,11 @@ impl Digest {
         Digest(Sha256::digest(bytes).into())
     }
 
+    /// The digest of what was hashed.
+    pub(crate) fn from_hash(hash: Sha256) -> Digest {
+        Digest(hash.finalize().into())
+    }
+
     /// The 64 hex digits.
     pub fn hex(&self) -> String {
         hex::encode(self.0)
@@ -184,6 +189,11 @@ impl<T> Hashing<T> {
             Digest(self.hasher.finalize().into()),
             self.count,
         )
+    }
+
+    /// The hash so far, and of how many bytes.
+    pub(crate) fn into_state(self) -> (Sha256, u64) {
+        (self.hasher, self.count)
     }
 
     fn take_note(&mut self, bytes: &[u8]) {

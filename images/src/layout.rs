@@ -8,6 +8,7 @@
 //!   tmp/<lease>/               what one live operation is writing (see `lease`), flocked by it
 //!     spool-<n>                a blob of which the digest is not known yet
 //!     layer-<n>                a layer that is being unpacked
+//!   uploads/<id>               what the registry was sent of a blob so far (see `repositories`)
 //! ```
 //!
 //! A file under `blobs` or `layers` is complete and durable: it was written under `tmp`, synced and
@@ -16,6 +17,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::digest::{ChainId, Digest};
+use crate::repositories::UploadId;
 
 const LAYER_SUFFIX: &str = ".layer";
 
@@ -33,13 +35,14 @@ impl Layout {
     }
 
     /// The folders that must be there, parents first.
-    pub(crate) fn folders(&self) -> [PathBuf; 5] {
+    pub(crate) fn folders(&self) -> [PathBuf; 6] {
         [
             self.root.clone(),
             self.root.join("blobs"),
             self.blobs(),
             self.layers(),
             self.tmp(),
+            self.uploads(),
         ]
     }
 
@@ -70,6 +73,14 @@ impl Layout {
 
     pub(crate) fn lease(&self, name: &str) -> PathBuf {
         self.tmp().join(name)
+    }
+
+    pub(crate) fn uploads(&self) -> PathBuf {
+        self.root.join("uploads")
+    }
+
+    pub(crate) fn upload(&self, id: &UploadId) -> PathBuf {
+        self.uploads().join(id.to_string())
     }
 
     /// The blob that a file name in [`Layout::blobs`] stands for.

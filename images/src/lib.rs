@@ -28,6 +28,7 @@ pub mod manifest;
 mod reference;
 mod register;
 mod remove;
+pub mod repositories;
 #[cfg(test)]
 mod samples;
 mod store;

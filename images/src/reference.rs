@@ -22,7 +22,7 @@ const DEFAULT_DOMAIN: &str = "docker.io";
 const LEGACY_DOMAIN: &str = "index.docker.io";
 const OFFICIAL: &str = "library/";
 const DEFAULT_TAG: &str = "latest";
-const MAX_PATH: usize = 255;
+pub(crate) const MAX_PATH: usize = 255;
 
 /// A repository: where images with the same name and different tags are.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -319,7 +319,7 @@ fn is_domain(text: &str) -> bool {
     port_is_sound && host_is_sound
 }
 
-fn is_component(text: &str) -> bool {
+pub(crate) fn is_component(text: &str) -> bool {
     let is_alnum = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
     let ends = |byte: Option<&u8>| byte.is_some_and(|&byte| is_alnum(byte));
     let bytes = text.as_bytes();
@@ -333,7 +333,7 @@ fn is_component(text: &str) -> bool {
             })
 }
 
-fn is_tag(text: &str) -> bool {
+pub(crate) fn is_tag(text: &str) -> bool {
     let is_word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
     text.len() <= 128
         && text.bytes().next().is_some_and(is_word)

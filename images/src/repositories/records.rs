@@ -1,0 +1,160 @@
+//! What is known of a repository beside its content: whose it is, who may see it, what it is for.
+
+use jiff::Timestamp;
+use rusqlite::{Connection, Row, params};
+
+use super::{Repositories, RepositoryError, RepositoryName, find, find_or_create, used};
+use crate::database::column;
+use crate::digest::Digest;
+use crate::error::StoreError;
+
+/// Who may read a repository without being named.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Visibility {
+    Public,
+    Private,
+}
+
+/// A repository's description.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Record {
+    pub name: RepositoryName,
+    pub created: Timestamp,
+    /// Who pushed it first, where the registry knows users.
+    pub owner: Option<String>,
+    pub visibility: Visibility,
+    pub description: String,
+    /// The long description.
+    pub overview: String,
+    /// Users who may read and write beside the owner, sorted.
+    pub collaborators: Vec<String>,
+    /// Bytes of its blobs and manifests.
+    pub size: u64,
+    pub tags: u64,
+    /// When a manifest last came.
+    pub pushed: Option<Timestamp>,
+}
+
+/// What to change in a record; `None` leaves a thing as it is.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Change {
+    pub owner: Option<String>,
+    pub visibility: Option<Visibility>,
+    pub description: Option<String>,
+    pub overview: Option<String>,
+    pub collaborators: Option<Vec<String>>,
+}
+
+const COLUMNS: &str = "SELECT id, name, created, owner, public, description, overview,
+    (SELECT count(*) FROM registry_tags WHERE repository = id),
+    (SELECT max(pushed) FROM registry_manifests WHERE repository = id)
+    FROM registry_repositories";
+
+impl Repositories {
+    /// One repository's record.
+    pub fn record(&self, name: &RepositoryName) -> Result<Record, RepositoryError> {
+        let db = self.store.database();
+        let id = find(&db, name)?;
+        let mut statement = db.prepare_cached(&format!("{COLUMNS} WHERE id = ?"))?;
+        let mut rows = statement.query([id])?;
+        match rows.next()? {
+            Some(row) => read(&db, row),
+            None => Err(RepositoryError::NoRepository(name.clone())),
+        }
+    }
+
+    /// Every repository's record, by name.
+    pub fn records(&self) -> Result<Vec<Record>, RepositoryError> {
+        let db = self.store.database();
+        let mut statement = db.prepare_cached(&format!("{COLUMNS} ORDER BY name"))?;
+        let mut rows = statement.query([])?;
+        let mut records = Vec::new();
+        while let Some(row) = rows.next()? {
+            records.push(read(&db, row)?);
+        }
+        Ok(records)
+    }
+
+    /// Changes a record, and makes the repository if there is none.
+    pub fn change(&self, name: &RepositoryName, change: &Change) -> Result<(), RepositoryError> {
+        self.write(|tx| {
+            let id = find_or_create(tx, name)?;
+            let public = change.visibility.map(|v| v == Visibility::Public);
+            tx.execute(
+                "UPDATE registry_repositories SET owner = coalesce(?, owner),
+                 public = coalesce(?, public), description = coalesce(?, description),
+                 overview = coalesce(?, overview) WHERE id = ?",
+                params![
+                    change.owner,
+                    public,
+                    change.description,
+                    change.overview,
+                    id
+                ],
+            )?;
+            if let Some(users) = &change.collaborators {
+                tx.execute(
+                    "DELETE FROM registry_collaborators WHERE repository = ?",
+                    [id],
+                )?;
+                for user in users {
+                    tx.execute(
+                        "INSERT OR IGNORE INTO registry_collaborators VALUES (?, ?)",
+                        params![id, user],
+                    )?;
+                }
+            }
+            Ok(())
+        })
+    }
+
+    /// Deletes a repository with all that it holds.
+    pub fn delete(&self, name: &RepositoryName) -> Result<(), RepositoryError> {
+        let files = self.write(|tx| {
+            let id = find(tx, name)?;
+            let mut statement = tx.prepare(
+                "SELECT blob FROM registry_blobs WHERE repository = ?1
+                 UNION SELECT blob FROM registry_manifests WHERE repository = ?1",
+            )?;
+            let mut rows = statement.query([id])?;
+            let mut files: Vec<Digest> = Vec::new();
+            while let Some(row) = rows.next()? {
+                files.push(column(row, 0, "blob digest")?);
+            }
+            tx.execute("DELETE FROM registry_repositories WHERE id = ?", [id])?;
+            Ok(files)
+        })?;
+        self.discard(&files)?;
+        Ok(())
+    }
+}
+
+fn read(db: &Connection, row: &Row<'_>) -> Result<Record, RepositoryError> {
+    let id: i64 = row.get(0)?;
+    let mut statement = db.prepare_cached(
+        "SELECT user FROM registry_collaborators WHERE repository = ? ORDER BY user",
+    )?;
+    let users = statement.query_map([id], |row| row.get(0))?;
+    Ok(Record {
+        name: column(row, 1, "repository name")?,
+        created: time(row.get(2)?)?,
+        owner: row.get(3)?,
+        visibility: match row.get(4)? {
+            true => Visibility::Public,
+            false => Visibility::Private,
+        },
+        description: row.get(5)?,
+        overview: row.get(6)?,
+        collaborators: users.collect::<Result<_, _>>()?,
+        size: used(db, id)?,
+        tags: row.get::<_, i64>(7)?.cast_unsigned(),
+        pushed: row.get::<_, Option<i64>>(8)?.map(time).transpose()?,
+    })
+}
+
+fn time(nanoseconds: i64) -> Result<Timestamp, StoreError> {
+    Timestamp::from_nanosecond(i128::from(nanoseconds)).map_err(|_| StoreError::Record {
+        what: "moment",
+        text: nanoseconds.to_string(),
+    })
+}
