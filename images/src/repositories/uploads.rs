@@ -255,7 +255,6 @@ impl Repositories {
     }
 
     /// Throws an upload away.
-    #[allow(clippy::needless_pass_by_value)] // nobody may go on with it
     pub fn cancel(&self, upload: Upload) -> Result<(), RepositoryError> {
         let removed = upload.remove();
         drop(upload);
@@ -285,6 +284,7 @@ impl Repositories {
             Err(RepositoryError::Store(_)) => {}
             _ => upload.remove()?,
         }
+        drop(upload);
         result.map(|()| size)
     }
 
