@@ -140,6 +140,67 @@ impl Platform {
     }
 }
 
+impl Platform {
+    /// Whether it is what `wanted` asks for; what is not asked for may be anything.
+    pub fn provides(&self, wanted: &Platform) -> bool {
+        let fits = |wanted: &str, found: &str| wanted.is_empty() || wanted == found;
+        fits(&wanted.os, &self.os)
+            && fits(&wanted.architecture, &self.architecture)
+            && (self.variant.is_empty() || fits(&wanted.variant, &self.variant))
+    }
+}
+
+/// `linux/amd64`, `linux/arm/v7`, or just one of a system and an architecture.
+impl std::str::FromStr for Platform {
+    type Err = PlatformError;
+
+    fn from_str(text: &str) -> Result<Platform, PlatformError> {
+        let error = || PlatformError(text.to_owned());
+        let is_word = |word: &&str| {
+            let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte);
+            !word.is_empty() && word.bytes().all(allowed)
+        };
+        let words: Vec<&str> = text.split('/').collect();
+        if !words.iter().all(is_word) {
+            return Err(error());
+        }
+        let lower = |word: &str| word.to_ascii_lowercase();
+        let architecture = |word: &str| match lower(word).as_str() {
+            "x86_64" | "x86-64" => "amd64".to_owned(),
+            "aarch64" => "arm64".to_owned(),
+            other => other.to_owned(),
+        };
+        let host = Platform::host();
+        let is_system = |word: &str| matches!(word, "linux" | "windows" | "darwin" | "freebsd");
+        Ok(match words.as_slice() {
+            [os] if is_system(&lower(os)) => Platform {
+                os: lower(os),
+                ..host
+            },
+            [other] => Platform {
+                architecture: architecture(other),
+                ..host
+            },
+            [os, other] => Platform {
+                os: lower(os),
+                architecture: architecture(other),
+                variant: String::new(),
+            },
+            [os, other, variant] => Platform {
+                os: lower(os),
+                architecture: architecture(other),
+                variant: lower(variant),
+            },
+            _ => return Err(error()),
+        })
+    }
+}
+
+/// A text that is no platform.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is an invalid OS or architecture or platform: invalid argument")]
+pub struct PlatformError(String);
+
 impl std::fmt::Display for Platform {
     /// `linux/arm/v7`, as Docker shows it.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -192,6 +253,26 @@ mod tests {
         assert!(!config.platform.runs_on(&Platform::host()));
         assert_eq!(config.config.cmd.as_deref(), Some(&["sh".to_owned()][..]));
         assert_eq!(serde_json::to_value(&config).unwrap(), text);
+    }
+
+    #[test]
+    fn platforms_are_read_as_users_write_them() {
+        let check = |text: &str, expected: Option<&str>| {
+            let found = text.parse::<Platform>().ok().map(|found| found.to_string());
+            assert_eq!(found.as_deref(), expected, "{text:?}");
+        };
+        check("linux/amd64", Some("linux/amd64"));
+        check("linux/x86_64", Some("linux/amd64"));
+        check("Linux/arm/v7", Some("linux/arm/v7"));
+        check("arm64", Some("linux/arm64"));
+        check("", None);
+        check("linux/", None);
+        check("a/b/c/d", None);
+        check("linux/am d64", None);
+        let image: Platform = "linux/arm64".parse().unwrap();
+        let asks = |text: &str| image.provides(&text.parse().unwrap());
+        assert!(asks("linux/arm64") && asks("linux/arm64/v8"));
+        assert!(!asks("linux/amd64"));
     }
 
     #[test]

@@ -5,7 +5,7 @@ use rusqlite::{Connection, OptionalExtension};
 use crate::database::{column, maybe};
 use crate::digest::{Digest, ImageId};
 use crate::error::StoreError;
-use crate::reference::{AnyReference, Reference, ReferenceError};
+use crate::reference::{AnyReference, Reference, ReferenceError, Repository};
 use crate::store::Store;
 
 /// Why no image was found.
@@ -72,6 +72,26 @@ pub(crate) fn named(db: &Connection, name: &Reference) -> Result<Option<ImageId>
         Some(digest) => with_digest(db, &repository, digest),
         None => tagged(db, &repository, name.tag().unwrap_or("latest")),
     }
+}
+
+/// Whether a name says neither tag nor digest.
+pub(crate) fn is_name_only(name: &Reference) -> bool {
+    name.tag().is_none() && name.digest().is_none()
+}
+
+/// A repository's tags with their images, sorted.
+pub(crate) fn tags_of(
+    db: &Connection,
+    repository: &Repository,
+) -> Result<Vec<(Reference, ImageId)>, StoreError> {
+    let query = "SELECT repository || ':' || tag, image FROM tags WHERE repository = ? ORDER BY 1";
+    let mut statement = db.prepare(query)?;
+    let mut rows = statement.query([repository.to_string()])?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        found.push((column(row, 0, "reference")?, column(row, 1, "image id")?));
+    }
+    Ok(found)
 }
 
 pub(crate) fn tagged(

@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use rusqlite::params;
+use rusqlite::{Transaction, params};
 use rustix::fs::{FlockOperation, flock};
 
 use crate::digest::{Digest, Hashing};
@@ -111,6 +111,19 @@ impl Lease {
             params![self.name, digest.to_string()],
         )?;
         fault::point();
+        Ok(())
+    }
+
+    /// The same as part of a transaction that found the file needed, and thus there.
+    pub(crate) fn pin_within(
+        &self,
+        tx: &Transaction<'_>,
+        digest: &Digest,
+    ) -> Result<(), StoreError> {
+        tx.execute(
+            "INSERT OR IGNORE INTO pins (lease, digest) VALUES (?, ?)",
+            params![self.name, digest.to_string()],
+        )?;
         Ok(())
     }
 

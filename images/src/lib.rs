@@ -1,7 +1,7 @@
 //! The content store: what images are called, what they are made of, and their files on disk.
 //!
-//! [`Store`] is all that its users need: `load` and `import` bring images in, `find`, `list` and
-//! `image` tell about them, `tag` and `remove` change what they are called. An image is its
+//! [`Store`] is all that its users need: `load` and `import` bring images in, `pack` takes
+//! them out as an archive, `find`, `list` and `image` tell about them, `tag` and `remove` change what they are called. An image is its
 //! configuration's digest ([`ImageId`]); blobs are kept as they came, and every layer is unpacked
 //! once into a packed layer ([`hull_layer`]) that all images with the same chain share.
 //!
@@ -31,6 +31,7 @@ mod remove;
 pub mod repositories;
 #[cfg(test)]
 mod samples;
+mod save;
 mod store;
 #[cfg(test)]
 mod store_tests;
@@ -41,7 +42,7 @@ mod words;
 
 pub use change::ChangeError;
 pub use collect::Collected;
-pub use config::{ImageConfig, Platform, RunConfig};
+pub use config::{ImageConfig, Platform, PlatformError, RunConfig};
 pub use digest::{ChainId, DiffId, Digest, DigestError, ImageId};
 pub use error::StoreError;
 pub use find::FindError;
@@ -52,6 +53,7 @@ pub use load::{LoadError, Loaded};
 pub use reference::{AnyReference, Reference, ReferenceError, Repository};
 pub use register::ImageError;
 pub use remove::{Forcing, RemoveError, RemoveOptions, Removed, Usage};
+pub use save::{SaveError, Saving};
 pub use store::{Options, Store};
 pub use unpack::{UnpackError, unpack};
 pub use words::WordError;

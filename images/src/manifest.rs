@@ -9,9 +9,13 @@ use crate::digest::Digest;
 
 pub const OCI_MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 pub const OCI_CONFIG: &str = "application/vnd.oci.image.config.v1+json";
-const OCI_INDEX: &str = "application/vnd.oci.image.index.v1+json";
+pub const OCI_INDEX: &str = "application/vnd.oci.image.index.v1+json";
 const DOCKER_MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+json";
 const DOCKER_LIST: &str = "application/vnd.docker.distribution.manifest.list.v2+json";
+/// containerd's and Docker's annotation for an image's whole name.
+pub const IMAGE_NAME: &str = "io.containerd.image.name";
+/// OCI's: a tag to some writers, a whole name to others.
+pub const REF_NAME: &str = "org.opencontainers.image.ref.name";
 /// Marks what BuildKit attaches to an image and is none.
 const ATTACHED: &str = "vnd.docker.reference.type";
 

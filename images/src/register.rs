@@ -12,7 +12,7 @@ use crate::reference::Reference;
 use crate::store::now;
 
 /// As many as Docker takes.
-const MAX_LAYERS: usize = 127;
+pub(crate) const MAX_LAYERS: usize = 127;
 
 /// Why an image is refused.
 #[derive(Debug, thiserror::Error)]

@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use rusqlite::{Connection, TransactionBehavior};
 
 use crate::collect::Collected;
+use crate::config::Platform;
 use crate::database;
 use crate::digest::ImageId;
 use crate::error::StoreError;
@@ -91,7 +92,17 @@ impl Store {
         archive: impl Read,
         watcher: &mut dyn FnMut(Progress),
     ) -> Result<Vec<Loaded>, LoadError> {
-        crate::load::load(&Lease::new(&self.inner)?, archive, watcher)
+        self.load_for(None, archive, watcher)
+    }
+
+    /// The same of the images for one platform only; there must be such.
+    pub fn load_for(
+        &self,
+        platform: Option<&Platform>,
+        archive: impl Read,
+        watcher: &mut dyn FnMut(Progress),
+    ) -> Result<Vec<Loaded>, LoadError> {
+        crate::load::load(&Lease::new(&self.inner)?, archive, platform, watcher)
     }
 
     /// Makes an image of one layer from the tar of a root file system, compressed or not.

@@ -62,6 +62,11 @@ impl Archive {
         Ok(Archive { files })
     }
 
+    /// Every file's name, sorted.
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        self.files.keys().map(String::as_str)
+    }
+
     pub(super) fn find(&self, path: &str) -> Option<&Spooled> {
         let mut name = clean("", path)?;
         for _ in 0..MAX_HOPS {

@@ -6,7 +6,7 @@ use crate::compression::Compression;
 use crate::digest::Digest;
 use crate::error::StoreError;
 use crate::lease::Spooled;
-use crate::manifest::{Manifest, OCI_CONFIG, describe};
+use crate::manifest::{Descriptor, Manifest, OCI_CONFIG, describe};
 use crate::reference::Reference;
 use crate::register::Draft;
 
@@ -66,7 +66,7 @@ fn image(
     });
     let manifest = match original {
         Some((bytes, _)) => bytes.clone(),
-        None => made(spooled, &layers)?,
+        None => made(describe(OCI_CONFIG, spooled.digest, spooled.size), &layers)?,
     };
     let names = item.repo_tags.iter().flatten().map(|name| tagged(name));
     Ok(Candidate {
@@ -98,13 +98,12 @@ fn tagged(name: &str) -> Result<Reference, LoadError> {
 }
 
 /// A manifest for an image that came without one.
-fn made(config: &Spooled, layers: &[Spooled]) -> Result<Vec<u8>, LoadError> {
+pub(super) fn made(config: Descriptor, layers: &[Spooled]) -> Result<Vec<u8>, LoadError> {
     let layers = layers.iter().map(|layer| {
         let media_type = media_type(layer)?;
         Ok(describe(media_type, layer.digest, layer.size))
     });
     let layers = layers.collect::<Result<_, LoadError>>()?;
-    let config = describe(OCI_CONFIG, config.digest, config.size);
     serde_json::to_vec(&Manifest::made(config, layers)).map_err(|source| LoadError::Document {
         path: MANIFEST.to_owned(),
         source,

@@ -2,15 +2,17 @@
 //!
 //! ```text
 //!   stream ──► archive: every file spooled aside and hashed, in whatever order it comes
-//!                 └──► docker (manifest.json) or oci (index.json): drafts of images with names
+//!                 └──► docker (manifest.json), oci (index.json) or legacy (before Docker 1.10):
+//!                 drafts of images with names
 //!                         └──► register: layers checked and unpacked, blobs adopted, tags set
 //! ```
 //!
 //! Nothing is in the store before its digests were checked, and nothing stays of an archive that
-//! is refused. The layout of before Docker 1.10 has no manifest.json and is not read.
+//! is refused. Of an archive that is laid out in several ways, Docker's list counts first.
 
 mod archive;
 mod docker;
+mod legacy;
 mod oci;
 #[cfg(test)]
 mod tests;
@@ -18,12 +20,13 @@ mod tests;
 use std::io::Read;
 
 use crate::compression::decode;
+use crate::config::Platform;
 use crate::digest::{Digest, DigestError, ImageId};
 use crate::error::StoreError;
 use crate::layers::{LayerError, Watcher};
 use crate::lease::Lease;
 use crate::reference::{Reference, ReferenceError};
-use crate::register::{Draft, ImageError};
+use crate::register::{Draft, ImageError, read_config};
 use crate::tar::TarError;
 use archive::Archive;
 
@@ -73,6 +76,8 @@ pub enum LoadError {
         name: String,
         source: ReferenceError,
     },
+    #[error("requested platform ({0}) not found: the archive has no image for it")]
+    Platform(Platform),
     #[error("layer {0} is compressed in a way that images do not use")]
     LayerCompression(String),
 }
@@ -92,14 +97,20 @@ struct Candidate {
 pub(crate) fn load(
     lease: &Lease,
     stream: impl Read,
+    platform: Option<&Platform>,
     watcher: Watcher<'_>,
 ) -> Result<Vec<Loaded>, LoadError> {
     let (_, plain) = decode(stream, u64::MAX).map_err(TarError::from)?;
     let archive = Archive::read(plain, lease)?;
     let candidates = match archive.find(docker::MANIFEST) {
         Some(_) => docker::images(&archive)?,
-        None if archive.find(oci::INDEX).is_some() => oci::images(&archive)?,
+        None if archive.find(oci::INDEX).is_some() => oci::images(&archive, platform)?,
+        None if legacy::is_here(&archive) => legacy::images(&archive, lease)?,
         None => return Err(LoadError::NoManifest),
+    };
+    let candidates = match platform {
+        Some(platform) => fitting(candidates, platform)?,
+        None => candidates,
     };
     let mut ready = Vec::new();
     for candidate in &candidates {
@@ -125,4 +136,19 @@ pub(crate) fn load(
         }
     }
     Ok(loaded)
+}
+
+/// The images for a platform; there must be one.
+fn fitting(candidates: Vec<Candidate>, platform: &Platform) -> Result<Vec<Candidate>, LoadError> {
+    let mut kept = Vec::new();
+    for candidate in candidates {
+        let config = read_config(&candidate.draft.config, candidate.draft.layers.len())?;
+        if config.platform.provides(platform) {
+            kept.push(candidate);
+        }
+    }
+    match kept.is_empty() {
+        true => Err(LoadError::Platform(platform.clone())),
+        false => Ok(kept),
+    }
 }

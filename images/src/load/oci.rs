@@ -2,7 +2,7 @@
 
 use crate::config::Platform;
 use crate::digest::Digest;
-use crate::manifest::{Descriptor, Index, Manifest};
+use crate::manifest::{Descriptor, IMAGE_NAME, Index, Manifest, REF_NAME};
 use crate::reference::Reference;
 use crate::register::Draft;
 
@@ -10,18 +10,18 @@ use super::archive::{Archive, blob_path, parse};
 use super::{Candidate, LoadError};
 
 pub(super) const INDEX: &str = "index.json";
-/// containerd's and Docker's: a whole name.
-const IMAGE_NAME: &str = "io.containerd.image.name";
-/// OCI's: a tag to some writers, a whole name to others.
-const REF_NAME: &str = "org.opencontainers.image.ref.name";
 const MAX_DEPTH: usize = 4;
 
-/// The images of the layout: of each entry the one for this machine, else the first that is there.
-pub(super) fn images(archive: &Archive) -> Result<Vec<Candidate>, LoadError> {
+/// The images of the layout: of each entry the one for `platform`, or this machine, else the first that is there.
+pub(super) fn images(
+    archive: &Archive,
+    platform: Option<&Platform>,
+) -> Result<Vec<Candidate>, LoadError> {
     let index: Index = archive.json(INDEX)?;
+    let wanted = platform.cloned().unwrap_or_else(Platform::host);
     let mut candidates: Vec<(Digest, Candidate)> = Vec::new();
     for entry in index.manifests.iter().filter(|entry| !entry.is_attached()) {
-        let Some(chosen) = choose(archive, entry, 0)? else {
+        let Some(chosen) = choose(archive, entry, &wanted, 0)? else {
             return Err(LoadError::Missing(blob_path(&entry.digest)));
         };
         let names = name(entry);
@@ -69,6 +69,7 @@ pub(super) fn manifests(archive: &Archive) -> Result<Vec<(Vec<u8>, Manifest)>, L
 fn choose(
     archive: &Archive,
     entry: &Descriptor,
+    wanted: &Platform,
     depth: usize,
 ) -> Result<Option<Digest>, LoadError> {
     if !archive.has_blob(&entry.digest) {
@@ -80,12 +81,11 @@ fn choose(
     let depth = deeper(depth)?;
     let mut entries = nested(archive, &entry.digest)?.manifests;
     entries.retain(|entry| !entry.is_attached());
-    let host = Platform::host();
-    let fits = |entry: &Descriptor| entry.platform.as_ref().is_some_and(|p| p.runs_on(&host));
+    let fits = |entry: &Descriptor| entry.platform.as_ref().is_some_and(|p| p.provides(wanted));
     // A stable sort: among equals the index's own order counts.
     entries.sort_by_key(|entry| !fits(entry));
     for entry in &entries {
-        if let Some(chosen) = choose(archive, entry, depth)? {
+        if let Some(chosen) = choose(archive, entry, wanted, depth)? {
             return Ok(Some(chosen));
         }
     }

@@ -279,3 +279,114 @@ fn a_layer_that_swells_is_stopped() {
     assert_eq!(load_into(&store, &image.oci("x:1").end()), Err(message));
     assert_eq!(files(&store), Vec::<String>::new());
 }
+
+/// As Docker wrote it before 1.10: layers bottom first, with ids and what made them.
+fn legacy(layers: &[(&str, &str)]) -> Sample {
+    let mut sample = Sample::default();
+    let mut parent = None;
+    for (id, command) in layers {
+        let mut step = json!({
+            "id": id, "created": "2015-01-01T00:00:00Z", "Size": 9, "architecture": "amd64",
+            "os": "linux", "container_config": {"Cmd": ["/bin/sh", "-c", command]},
+            "config": {"Cmd": [command]},
+        });
+        if let Some(parent) = parent.replace(*id) {
+            step["parent"] = json!(parent);
+        }
+        sample = sample
+            .directory(&format!("{id}/"))
+            .file(&format!("{id}/VERSION"), b"1.0")
+            .file(&format!("{id}/json"), step.to_string().as_bytes())
+            .file(&format!("{id}/layer.tar"), &layer(id, id));
+    }
+    sample
+}
+
+#[test]
+fn the_layout_of_before_docker_1_10_loads() {
+    let names = r#"{"x":{"1":"bb","2":"aa"},"host:5000/y":{"latest":"bb"}}"#;
+    let archive = legacy(&[("aa", "first"), ("bb", "second")])
+        .file("repositories", names.as_bytes())
+        .end();
+    let (_folder, store) = loads(&archive, &["x:2", "host:5000/y:latest", "x:1"]);
+    let image = store.image(&store.find("x:1").unwrap()).unwrap();
+    let diffs: Vec<_> = image.layers.iter().map(|layer| layer.diff.0).collect();
+    assert_eq!(diffs, ["aa", "bb"].map(|id| Digest::of(&layer(id, id))));
+    let told = image.config.history.iter().map(|step| &step.created_by[..]);
+    assert_eq!(
+        told.collect::<Vec<_>>(),
+        ["/bin/sh -c first", "/bin/sh -c second"]
+    );
+    assert_eq!(
+        image.config.config.cmd.as_deref(),
+        Some(&["second".to_owned()][..])
+    );
+    assert!(!image.config.other.contains_key("Size"));
+    let base = store.image(&store.find("x:2").unwrap()).unwrap();
+    assert_eq!(base.layers[0].chain, image.layers[0].chain);
+}
+
+#[test]
+fn without_names_the_top_of_each_chain_is_an_image() {
+    let archive = legacy(&[("aa", "first"), ("bb", "second")]).end();
+    let (_folder, store) = store();
+    assert_eq!(load_into(&store, &archive).unwrap().len(), 1);
+    assert_eq!(store.list().unwrap()[0].layers.len(), 2);
+    verify(&store);
+}
+
+#[test]
+fn hostile_chains_of_the_old_layout_are_refused() {
+    let step = |parent: &str| format!(r#"{{"parent":"{parent}"}}"#);
+    let names = br#"{"x":{"1":"aa"}}"#;
+    let one = |parent: &str| {
+        Sample::default()
+            .file("aa/json", step(parent).as_bytes())
+            .file("aa/layer.tar", &layer("a", "a"))
+            .file("repositories", names)
+            .end()
+    };
+    refuses(
+        &one("aa"),
+        "max depth exceeded: an image has at most 127 layers",
+    );
+    refuses(
+        &one("../../etc"),
+        "invalid archive: ../../etc/layer.tar is missing",
+    );
+    refuses(&one("zz"), "invalid archive: zz/layer.tar is missing");
+    let no_json = Sample::default().file("aa/layer.tar", &layer("a", "a"));
+    refuses(&no_json.end(), "invalid archive: aa/json is missing");
+}
+
+#[test]
+fn one_platform_s_images_can_be_asked_for() {
+    let arm = SampleImage::new(&["arm"]).with("architecture", json!("arm64"));
+    let amd = SampleImage::new(&["amd"]).with("architecture", json!("amd64"));
+    let (sample, mut first) = arm.oci_blobs(Sample::default());
+    let (sample, mut second) = amd.oci_blobs(sample);
+    first["platform"] = json!({"architecture": "arm64", "os": "linux"});
+    second["platform"] = json!({"architecture": "amd64", "os": "linux"});
+    let list = json!({
+        "schemaVersion": 2, "manifests": [second, first],
+        "mediaType": "application/vnd.oci.image.index.v1+json",
+    });
+    let list = list.to_string().into_bytes();
+    let entry = json!({
+        "mediaType": "application/vnd.oci.image.index.v1+json",
+        "digest": Digest::of(&list), "size": list.len(),
+    });
+    let archive = index(blob(sample, &list), &[entry]).end();
+    let load = |platform: &str| {
+        let (_folder, store) = store();
+        let platform: Platform = platform.parse().unwrap();
+        let loaded = store.load_for(Some(&platform), &archive[..], &mut |_| {});
+        loaded
+            .map(|loaded| loaded[0].image.0)
+            .map_err(|error| error.to_string())
+    };
+    assert_eq!(load("linux/arm64"), Ok(arm.id()));
+    assert_eq!(load("linux/amd64"), Ok(amd.id()));
+    let message = "requested platform (linux/s390x) not found: the archive has no image for it";
+    assert_eq!(load("linux/s390x"), Err(message.to_owned()));
+}

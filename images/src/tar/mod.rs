@@ -14,6 +14,7 @@ mod reader;
 #[cfg(test)]
 pub(crate) mod sample;
 mod sparse;
+pub(crate) mod writer;
 
 use std::io;
 
