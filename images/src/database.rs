@@ -99,6 +99,7 @@ CREATE TABLE registry_blobs (
     PRIMARY KEY (repository, digest)
 ) STRICT;
 CREATE INDEX registry_blobs_by_blob ON registry_blobs (blob);
+CREATE INDEX registry_blobs_by_digest ON registry_blobs (digest);
 CREATE TABLE registry_manifests (
     repository    INTEGER NOT NULL REFERENCES registry_repositories ON DELETE CASCADE,
     digest        TEXT NOT NULL,

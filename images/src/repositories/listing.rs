@@ -53,6 +53,21 @@ impl Repositories {
         Ok(Page { items, more: false })
     }
 
+    /// The repositories that hold a blob, for who may choose among them.
+    pub fn holders(&self, digest: &ContentDigest) -> Result<Vec<RepositoryName>, RepositoryError> {
+        let db = self.store.database();
+        let mut statement = db.prepare_cached(
+            "SELECT name FROM registry_repositories WHERE id IN
+             (SELECT repository FROM registry_blobs WHERE digest = ?) ORDER BY id LIMIT 1000",
+        )?;
+        let mut rows = statement.query([digest.to_string()])?;
+        let mut names = Vec::new();
+        while let Some(row) = rows.next()? {
+            names.push(column(row, 0, "repository name")?);
+        }
+        Ok(names)
+    }
+
     /// A repository's tags after `last`, as many as `limit`.
     pub fn tags(
         &self,

@@ -37,11 +37,11 @@ pub struct NewManifest<'a> {
     /// Checked by the caller to be that of the bytes.
     pub digest: ContentDigest,
     pub media_type: &'a str,
-    pub tag: Option<&'a TagName>,
+    pub tags: &'a [TagName],
     /// Blobs that must be in the repository.
     pub blobs: Vec<ContentDigest>,
-    /// Blobs that are its parts if they are there: layers that may be fetched from elsewhere.
-    pub optional_blobs: Vec<ContentDigest>,
+    /// Its parts if they are there: layers that may be fetched from elsewhere.
+    pub optional: Vec<ContentDigest>,
     /// Manifests that must be in the repository.
     pub manifests: Vec<ContentDigest>,
     /// What it is about, which need not be there.
@@ -68,7 +68,7 @@ pub struct Pushed {
 }
 
 impl Repositories {
-    /// Adds a manifest, and points its tag to it.
+    /// Adds a manifest, and points its tags to it.
     pub fn put_manifest(
         &self,
         repository: &RepositoryName,
@@ -87,7 +87,7 @@ impl Repositories {
                 check_quota(tx, id, new.bytes.len() as u64, quota)?;
             }
             record(tx, id, &digest, file, new)?;
-            if let Some(tag) = new.tag {
+            for tag in new.tags {
                 tx.prepare_cached(
                     "INSERT INTO registry_tags (repository, tag, manifest, updated)
                      VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE
@@ -196,7 +196,7 @@ fn record(
     let mut link = tx.prepare_cached(
         "INSERT OR IGNORE INTO registry_parts (repository, manifest, digest) VALUES (?, ?, ?)",
     )?;
-    let parts = new.blobs.iter().chain(&new.optional_blobs);
+    let parts = new.blobs.iter().chain(&new.optional);
     for part in parts.chain(&new.manifests) {
         link.execute(params![repository, digest, part.to_string()])?;
     }

@@ -53,14 +53,14 @@ fn push(to: &Repositories, repository: &str, bytes: &[u8]) -> Result<u64, Reposi
 }
 
 /// A manifest that is made of these blobs; what it says does not matter here.
-fn manifest<'a>(bytes: &'a [u8], blobs: &[&[u8]], tag: Option<&'a TagName>) -> NewManifest<'a> {
+fn manifest<'a>(bytes: &'a [u8], blobs: &[&[u8]], tags: &'a [TagName]) -> NewManifest<'a> {
     NewManifest {
         bytes,
         digest: digest(bytes),
         media_type: "application/x",
-        tag,
+        tags,
         blobs: blobs.iter().map(|blob| digest(blob)).collect(),
-        optional_blobs: Vec::new(),
+        optional: Vec::new(),
         manifests: Vec::new(),
         subject: None,
         artifact_type: None,
@@ -229,7 +229,7 @@ fn a_manifest_needs_its_parts() {
     let latest = tag("latest");
     push(&repositories, "a", b"one").unwrap();
     push(&repositories, "b", b"two").unwrap();
-    let new = manifest(b"{}", &[b"one", b"two"], Some(&latest));
+    let new = manifest(b"{}", &[b"one", b"two"], std::slice::from_ref(&latest));
     match repositories.put_manifest(&name("a"), &new, None) {
         Err(RepositoryError::MissingParts(missing)) => assert_eq!(missing, [digest(b"two")]),
         other => panic!("{other:?}"),
@@ -268,7 +268,7 @@ fn lists_come_by_pages() {
     for repository in ["b", "a/x", "c"] {
         for text in ["v2", "v10", "V1"] {
             let text = tag(text);
-            let new = manifest(b"{}", &[], Some(&text));
+            let new = manifest(b"{}", &[], std::slice::from_ref(&text));
             repositories
                 .put_manifest(&name(repository), &new, None)
                 .unwrap();
@@ -305,9 +305,9 @@ fn a_sweep_takes_what_nothing_needs_and_is_old() {
     }
     drop(repositories.begin_upload(&name("a")).unwrap());
     let busy = repositories.begin_upload(&name("a")).unwrap();
-    let tagged = manifest(b"1", &[b"one"], Some(&latest));
-    let untagged = manifest(b"2", &[b"two"], None);
-    let mut about = manifest(b"3", &[], None);
+    let tagged = manifest(b"1", &[b"one"], std::slice::from_ref(&latest));
+    let untagged = manifest(b"2", &[b"two"], &[]);
+    let mut about = manifest(b"3", &[], &[]);
     about.subject = Some(digest(b"1"));
     for new in [&tagged, &untagged, &about] {
         repositories.put_manifest(&name("a"), new, None).unwrap();
@@ -351,7 +351,7 @@ fn a_quota_holds_what_it_says() {
     add(b"12345", 10).unwrap();
     assert!(matches!(add(b"x", 10), Err(RepositoryError::Quota(10))));
     assert_eq!(files(&store).len(), 2);
-    let new = manifest(b"{}", &[b"12345"], None);
+    let new = manifest(b"{}", &[b"12345"], &[]);
     let full = repositories.put_manifest(&repository, &new, Some(11));
     assert!(matches!(full, Err(RepositoryError::Quota(11))));
     repositories
@@ -372,7 +372,7 @@ fn records_are_kept() {
     };
     repositories.change(&name("a"), &change).unwrap();
     let tagged = tag("t");
-    let new = manifest(b"{}", &[], Some(&tagged));
+    let new = manifest(b"{}", &[], std::slice::from_ref(&tagged));
     repositories.put_manifest(&name("a"), &new, None).unwrap();
     let record = repositories.record(&name("a")).unwrap();
     assert_eq!(record.owner.as_deref(), Some("ann"));
@@ -435,7 +435,7 @@ fn a_crash_at_any_point_of_a_push_loses_nothing() {
         for blob in [&b"base"[..], b"new"] {
             push(repositories, "a", blob).unwrap();
         }
-        let new = manifest(b"{2}", &[b"base", b"new"], Some(&latest));
+        let new = manifest(b"{2}", &[b"base", b"new"], std::slice::from_ref(&latest));
         repositories.put_manifest(&name("a"), &new, None).unwrap();
         repositories
             .delete_manifest(&name("a"), &digest(b"{2}"))
@@ -456,7 +456,7 @@ fn a_crash_at_any_point_of_a_push_loses_nothing() {
         let kept = tag("kept");
         for (repository, tag) in [("a", &kept), ("old", &kept)] {
             push(&repositories, repository, b"base").unwrap();
-            let new = manifest(b"{1}", &[b"base"], Some(tag));
+            let new = manifest(b"{1}", &[b"base"], std::slice::from_ref(tag));
             repositories
                 .put_manifest(&name(repository), &new, None)
                 .unwrap();
@@ -493,7 +493,7 @@ fn a_crash_at_any_point_of_a_push_loses_nothing() {
 /// What was pushed and what was not can be pushed again, and be taken away.
 fn work_again(repositories: &Repositories) {
     push(repositories, "a", b"new").unwrap();
-    let new = manifest(b"{2}", &[b"base", b"new"], None);
+    let new = manifest(b"{2}", &[b"base", b"new"], &[]);
     repositories.put_manifest(&name("a"), &new, None).unwrap();
     repositories
         .delete_manifest(&name("a"), &digest(b"{2}"))

@@ -1,0 +1,33 @@
+//! What is no repository: `/`, `/v2/`, and what is not there at all.
+
+use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, LOCATION};
+use hyper::{Response, StatusCode};
+use serde_json::json;
+
+use crate::http::body::{self, Body};
+use crate::reply::{Answer, Reply};
+
+/// `GET /`: `curl -i http://localhost:5000` tells that a registry is up.
+pub(crate) fn root() -> Response<Body> {
+    let reply = Reply::new(StatusCode::OK);
+    reply.header(CACHE_CONTROL, "no-cache").empty()
+}
+
+/// `GET /v2/`
+pub(crate) fn version() -> Answer {
+    let reply = Reply::new(StatusCode::OK);
+    let reply = reply.header(CONTENT_TYPE, "application/json; charset=utf-8");
+    Ok(reply.body(body::whole(json!({}).to_string())))
+}
+
+/// `GET /v2`
+pub(crate) fn redirect() -> Response<Body> {
+    let reply = Reply::new(StatusCode::MOVED_PERMANENTLY);
+    reply.header(LOCATION, "/v2/").empty()
+}
+
+pub(crate) fn page_not_found() -> Response<Body> {
+    let reply = Reply::new(StatusCode::NOT_FOUND);
+    let reply = reply.header(CONTENT_TYPE, "text/plain; charset=utf-8");
+    reply.body(body::whole("404 page not found\n"))
+}

@@ -1,0 +1,218 @@
+//! Uploads: `POST /v2/<name>/blobs/uploads/` and what follows at its `Location`.
+//!
+//! ```text
+//!  POST ?digest=           the whole blob at once             201
+//!  POST ?mount=&from=      a blob that is here                201, or 202 as if it were not asked
+//!  POST                    202 ─► PATCH* ─► PUT ?digest=      201
+//!                                 GET: how far; DELETE: cancelled
+//! ```
+
+use hull_images::repositories::{ContentDigest, RepositoryError, RepositoryName, Upload, UploadId};
+use hyper::header::{CONTENT_LENGTH, CONTENT_RANGE, LOCATION, RANGE};
+use hyper::{Response, StatusCode};
+
+use super::Call;
+use crate::http::body::{Body, Pieces};
+use crate::http::range::{self, Span};
+use crate::refusal::{Code, Refusal};
+use crate::reply::{Answer, DOCKER_CONTENT_DIGEST, DOCKER_UPLOAD_UUID, Reply};
+use crate::route::parse_digest;
+
+pub(crate) async fn begin(call: Call<'_>, name: RepositoryName) -> Answer {
+    if let Some(digest) = call.query.get("mount") {
+        let digest = parse_digest(digest)?;
+        if mount(&call, &name, digest).await? {
+            return Ok(created(&name, &digest));
+        }
+    }
+    if let Some(digest) = call.query.get("digest") {
+        let digest = parse_digest(digest)?;
+        return at_once(call, name, digest).await;
+    }
+    let repository = name.clone();
+    let upload = call.store(move |repositories| repositories.begin_upload(&repository));
+    let upload = upload.await?;
+    Ok(accepted(&name, upload.id(), 0))
+}
+
+/// Mounts a blob if it can be found where the client may read. Says whether.
+async fn mount(
+    call: &Call<'_>,
+    name: &RepositoryName,
+    digest: ContentDigest,
+) -> Result<bool, Refusal> {
+    let from = match call.query.get("from") {
+        // What is no name has no blobs: then the blob is uploaded.
+        Some(from) => from.parse().into_iter().collect::<Vec<RepositoryName>>(),
+        None => {
+            call.store(move |repositories| repositories.holders(&digest))
+                .await?
+        }
+    };
+    for from in from {
+        let to = name.clone();
+        let mounted =
+            call.store(
+                move |repositories| match repositories.mount(&from, &to, &digest, None) {
+                    Err(RepositoryError::NoBlob(_)) => Ok(false),
+                    mounted => mounted.map(|_| true),
+                },
+            );
+        if mounted.await? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// The whole blob in one request.
+async fn at_once(call: Call<'_>, name: RepositoryName, digest: ContentDigest) -> Answer {
+    let registry = call.registry.clone();
+    let repository = name.clone();
+    let work = move |pieces: Pieces| -> Result<(), Refusal> {
+        let mut upload = registry.repositories.begin_upload(&repository)?;
+        if let Err(refusal) = fill(&mut upload, pieces) {
+            // Nobody knows its id, so nobody could go on.
+            registry.repositories.cancel(upload)?;
+            return Err(refusal);
+        }
+        registry
+            .repositories
+            .commit(&repository, upload, digest, None)?;
+        Ok(())
+    };
+    call.upload.pour(work).await??;
+    Ok(created(&name, &digest))
+}
+
+/// `PATCH`: more bytes.
+pub(crate) async fn append(call: Call<'_>, name: RepositoryName, id: UploadId) -> Answer {
+    let chunk = Chunk::of(&call)?;
+    let registry = call.registry.clone();
+    let repository = name.clone();
+    let work = move |pieces: Pieces| -> Result<u64, Refusal> {
+        let mut upload = registry.repositories.upload(&repository, id)?;
+        chunk.fits(&repository, &upload)?;
+        let before = upload.size();
+        fill(&mut upload, pieces)?;
+        chunk.is_whole(upload.size() - before)?;
+        Ok(upload.size())
+    };
+    let size = call.upload.pour(work).await??;
+    Ok(accepted(&name, id, size))
+}
+
+/// `PUT`: the last bytes, or none, and what all should be.
+pub(crate) async fn finish(call: Call<'_>, name: RepositoryName, id: UploadId) -> Answer {
+    let Some(digest) = call.query.get("digest") else {
+        return Err(Refusal::new(Code::DigestInvalid).detail("digest missing"));
+    };
+    let digest = parse_digest(digest)?;
+    let chunk = Chunk::of(&call)?;
+    let registry = call.registry.clone();
+    let repository = name.clone();
+    let work = move |pieces: Pieces| -> Result<(), Refusal> {
+        let mut upload = registry.repositories.upload(&repository, id)?;
+        chunk.fits(&repository, &upload)?;
+        let before = upload.size();
+        fill(&mut upload, pieces)?;
+        chunk.is_whole(upload.size() - before)?;
+        registry
+            .repositories
+            .commit(&repository, upload, digest, None)?;
+        Ok(())
+    };
+    call.upload.pour(work).await??;
+    Ok(created(&name, &digest))
+}
+
+/// `GET`: how far it is.
+pub(crate) async fn status(call: &Call<'_>, name: RepositoryName, id: UploadId) -> Answer {
+    let repository = name.clone();
+    let size = call.store(move |repositories| repositories.upload_size(&repository, id));
+    let size = size.await?;
+    Ok(progress(StatusCode::NO_CONTENT, &name, id, size).empty())
+}
+
+/// `DELETE`: not wanted any more.
+pub(crate) async fn cancel(call: &Call<'_>, name: RepositoryName, id: UploadId) -> Answer {
+    let cancelled = call.store(move |repositories| {
+        let upload = repositories.upload(&name, id)?;
+        repositories.cancel(upload)
+    });
+    cancelled.await?;
+    Ok(Reply::new(StatusCode::NO_CONTENT).empty())
+}
+
+fn fill(upload: &mut Upload, pieces: Pieces) -> Result<(), Refusal> {
+    for piece in pieces {
+        upload.append(&piece?).map_err(RepositoryError::from)?;
+    }
+    Ok(())
+}
+
+/// Where a request says that its bytes belong.
+#[derive(Debug, Clone, Copy)]
+struct Chunk(Option<Span>);
+
+impl Chunk {
+    fn of(call: &Call<'_>) -> Result<Chunk, Refusal> {
+        let Some(header) = call.header(&CONTENT_RANGE) else {
+            return Ok(Chunk(None));
+        };
+        let invalid = || Refusal::new(Code::RangeInvalid).detail(header);
+        let span = range::chunk(header).ok_or_else(invalid)?;
+        let length = call
+            .header(&CONTENT_LENGTH)
+            .and_then(|text| text.parse::<u64>().ok());
+        match length {
+            Some(length) if length != span.length() => Err(Refusal::new(Code::SizeInvalid)),
+            _ => Ok(Chunk(Some(span))),
+        }
+    }
+
+    /// Chunks come in order.
+    fn fits(&self, name: &RepositoryName, upload: &Upload) -> Result<(), Refusal> {
+        match self.0 {
+            Some(span) if span.start != upload.size() => Err(Refusal::new(Code::RangeInvalid)
+                .header(LOCATION, &location(name, upload.id()))
+                .header(RANGE, &range_of(upload.size()))),
+            _ => Ok(()),
+        }
+    }
+
+    /// What came is what was announced.
+    fn is_whole(&self, length: u64) -> Result<(), Refusal> {
+        match self.0 {
+            Some(span) if span.length() != length => Err(Refusal::new(Code::SizeInvalid)),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn created(name: &RepositoryName, digest: &ContentDigest) -> Response<Body> {
+    Reply::new(StatusCode::CREATED)
+        .header(LOCATION, format!("/v2/{name}/blobs/{digest}"))
+        .header(DOCKER_CONTENT_DIGEST, digest)
+        .empty()
+}
+
+fn accepted(name: &RepositoryName, id: UploadId, size: u64) -> Response<Body> {
+    progress(StatusCode::ACCEPTED, name, id, size).empty()
+}
+
+fn progress(status: StatusCode, name: &RepositoryName, id: UploadId, size: u64) -> Reply {
+    Reply::new(status)
+        .header(LOCATION, location(name, id))
+        .header(RANGE, range_of(size))
+        .header(DOCKER_UPLOAD_UUID, id)
+}
+
+fn location(name: &RepositoryName, id: UploadId) -> String {
+    format!("/v2/{name}/blobs/uploads/{id}")
+}
+
+/// The bytes that are there, ends included: nothing looks like one byte, by tradition.
+fn range_of(size: u64) -> String {
+    format!("0-{}", size.saturating_sub(1))
+}

@@ -1,0 +1,9 @@
+//! The OCI distribution specification, requirement by requirement, over real connections.
+
+mod discovery;
+mod harness;
+mod hostile;
+mod management;
+mod manifests;
+mod pull;
+mod push;
