@@ -12,11 +12,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use hull_protocol::VERSION;
-use hull_protocol::agent::{AgentError, Answer, ErrorKind, Exec, ProcessId};
+use hull_protocol::agent::{AgentError, Answer, ErrorKind, Exec, ProcessId, RootFs};
 
 use crate::clock;
 use crate::container::Container;
 use crate::fault::fault;
+use crate::files::Trees;
 use crate::platform::Platform;
 use crate::process::Process;
 use crate::request::{Call, Create};
@@ -48,6 +49,8 @@ enum Stage {
     Empty,
     Creating,
     Created(Arc<Container>),
+    /// A root and nothing that runs in it.
+    Mounted,
     Down,
 }
 
@@ -74,6 +77,7 @@ impl Agent {
                 seed,
             } => self.hello(version, time, &seed),
             Call::Create(create) => self.create(*create),
+            Call::Mount(root) => self.mount(&root),
             Call::Start => {
                 self.container()?.start()?;
                 Ok(Answer::Done)
@@ -130,14 +134,47 @@ impl Agent {
         })
     }
 
-    fn create(&self, create: Create) -> Result<Answer, AgentError> {
-        {
-            let mut state = self.lock();
-            if !matches!(state.stage, Stage::Empty) {
-                return Err(fault(ErrorKind::State, "there is a container already"));
+    /// Where the container's files are.
+    pub(crate) fn files(&self) -> Result<Trees, AgentError> {
+        match &self.lock().stage {
+            Stage::Created(_) | Stage::Mounted => {}
+            Stage::Empty | Stage::Creating => {
+                return Err(fault(ErrorKind::State, "there is no container yet"));
             }
-            state.stage = Stage::Creating;
+            Stage::Down => return Err(fault(ErrorKind::State, "the guest is shutting down")),
         }
+        Ok(self.platform.files()?)
+    }
+
+    fn begin(&self) -> Result<(), AgentError> {
+        let mut state = self.lock();
+        if !matches!(state.stage, Stage::Empty) {
+            return Err(fault(ErrorKind::State, "there is a container already"));
+        }
+        state.stage = Stage::Creating;
+        Ok(())
+    }
+
+    fn mount(&self, root: &RootFs) -> Result<Answer, AgentError> {
+        self.begin()?;
+        let mounted = self
+            .platform
+            .prepare()
+            .and_then(|()| self.platform.root(root));
+        let mut state = self.lock();
+        if matches!(state.stage, Stage::Creating) {
+            state.stage = match mounted {
+                Ok(_) => Stage::Mounted,
+                Err(_) => Stage::Empty,
+            };
+        }
+        // The mount for a container goes; that of its files stays.
+        mounted?;
+        Ok(Answer::Done)
+    }
+
+    fn create(&self, create: Create) -> Result<Answer, AgentError> {
+        self.begin()?;
         let made = Container::create(&*self.platform, create);
         let mut state = self.lock();
         match made {
@@ -169,6 +206,7 @@ impl Agent {
             Stage::Empty | Stage::Creating => {
                 Err(fault(ErrorKind::State, "there is no container yet"))
             }
+            Stage::Mounted => Err(fault(ErrorKind::State, "the container does not run")),
             Stage::Down => Err(fault(ErrorKind::State, "the guest is shutting down")),
         }
     }

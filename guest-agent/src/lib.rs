@@ -3,7 +3,7 @@
 //! ```text
 //!  vsock ──► server ──► agent ──► container ──► process ──► outlet, stdin
 //!             frames     state     namespaces,    keeper      journal
-//!                                  root, limits
+//!                          └► files root, limits
 //! ```
 //!
 //! The agent talks only when spoken to. It knows nothing of the host: neither its paths nor
@@ -16,6 +16,7 @@ mod clock;
 mod container;
 mod errno;
 mod fault;
+mod files;
 mod journal;
 pub mod platform;
 mod process;
@@ -26,4 +27,5 @@ mod thread;
 pub mod vm;
 
 pub use agent::Agent;
+pub use files::Trees;
 pub use server::{Port, Server};

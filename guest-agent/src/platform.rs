@@ -7,6 +7,8 @@ use std::path::PathBuf;
 
 use hull_protocol::agent::RootFs;
 
+use crate::files::Trees;
+
 /// Why the machine could not do what was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum PlatformError {
@@ -42,11 +44,17 @@ pub trait Platform: Send + Sync + 'static {
     /// A system call failed.
     fn prepare(&self) -> Result<(), PlatformError>;
 
-    /// Assembles the root filesystem, as a mount that is not attached anywhere.
+    /// Assembles the root filesystem. What it returns is a mount that is not attached anywhere.
     ///
     /// # Errors
     /// It cannot be assembled.
     fn root(&self, root: &RootFs) -> Result<OwnedFd, PlatformError>;
+
+    /// Where the files of the root that was assembled are, for whoever does not live in it.
+    ///
+    /// # Errors
+    /// They cannot be made visible.
+    fn files(&self) -> Result<Trees, PlatformError>;
 
     /// Where the container's control group goes; its parent exists.
     fn cgroup(&self) -> PathBuf;

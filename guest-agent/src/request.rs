@@ -25,6 +25,7 @@ pub(crate) enum Call {
         seed: Vec<u8>,
     },
     Create(Box<Create>),
+    Mount(RootFs),
     Start,
     Exec(Box<Exec>),
     Signal {
@@ -95,6 +96,7 @@ mod tests {
                 same && (init, files) == (&b.init, &b.files)
                     && args == b.spec.process.as_ref().map(|p| p.args.clone())
             }
+            (wire::Call::Mount(a), Call::Mount(b)) => a == b,
             (wire::Call::Exec(a), Call::Exec(b)) => a == b,
             (
                 wire::Call::Signal { process, signal },
@@ -118,6 +120,7 @@ mod tests {
             (
                 wire::Call::Hello { .. }
                 | wire::Call::Create(_)
+                | wire::Call::Mount(_)
                 | wire::Call::Start
                 | wire::Call::Exec(_)
                 | wire::Call::Signal { .. }
@@ -148,6 +151,6 @@ mod tests {
             assert!(same(&sent.call, &read.call), "{read:?}");
             requests += 1;
         }
-        assert_eq!(requests, 10, "one golden file for each call");
+        assert_eq!(requests, 11, "one golden file for each call");
     }
 }

@@ -53,6 +53,9 @@ pub enum Call {
     /// Assemble the root filesystem and make ready the container's first process, up to but not
     /// including its `execve`. Answered by [`Answer::Created`].
     Create(Box<Create>),
+    /// Assemble the root filesystem and run nothing: for its files ([`crate::files`]) while the
+    /// container does not run. Instead of `Create`. Answered by [`Answer::Done`].
+    Mount(RootFs),
     /// Let the first process run. Answered by [`Answer::Done`] once its program runs. A program
     /// that was found but cannot be executed (a missing interpreter, no executable format) has
     /// started as well, as with Docker: it ends with 255 and the reason on its own stderr.
@@ -292,6 +295,12 @@ pub enum ErrorKind {
     NoSuchUser,
     /// The working directory cannot be used.
     WorkingDirectory,
+    /// There is nothing at the path.
+    NoSuchPath,
+    /// The path is not of the kind it has to be: a folder, or not a folder.
+    WrongKind,
+    /// An archive that is to be unpacked is damaged.
+    BadArchive,
     /// The deadline passed; the work may still be going on.
     Deadline,
     /// A system call failed.

@@ -1,27 +1,30 @@
 //! What the parts of Hull that do not share a process say to each other.
 //!
-//! Three conversations, each in a module of its own:
+//! Four conversations, each in a module of its own:
 //!
 //! ```text
 //!  engine ──VmConfig (fd), control socket──► hull-vmm        [vmm]
 //!  engine ──vsock 1024: requests, replies──► hull-agent      [agent]
 //!  engine ◄─vsock 1025: stdio of a process─► hull-agent      [stream]
+//!  engine ◄─vsock 1026: archives of files──► hull-agent      [files]
 //! ```
 //!
 //! Requests and replies are JSON in length-prefixed frames ([`frame`]); bulk bytes never are:
-//! they flow on connections of their own, in the binary records of [`stream`].
+//! they flow on connections of their own, in the binary records of [`stream`] and the chunks of
+//! [`files`].
 //!
 //! This crate is data and framing only. It opens no socket and knows no runtime. Everything here
 //! that a guest can send is decoded as hostile: bounded before it is allocated, and an error, never
 //! a panic, when it is malformed.
 
 pub mod agent;
+pub mod files;
 pub mod frame;
 pub mod stream;
 pub mod vmm;
 
 /// The version of the host/guest conversation. Both ends are built together, so they must agree.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// A port on the guest's side of the VM's vsock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
@@ -33,6 +36,8 @@ impl VsockPort {
     pub const CONTROL: VsockPort = VsockPort(1024);
     /// Stdio of processes ([`stream`]).
     pub const STREAM: VsockPort = VsockPort(1025);
+    /// Archives of a container's files ([`files`]).
+    pub const FILES: VsockPort = VsockPort(1026);
 }
 
 /// The one I/O port through which the guest's init speaks to its machine.

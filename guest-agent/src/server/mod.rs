@@ -12,12 +12,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use crate::agent::Agent;
-use crate::thread;
+use crate::{files, thread};
 
-/// The most connections at once, of both kinds.
+/// The most connections at once, of all kinds.
 const MAX_CONNECTIONS: usize = 128;
 /// How long a new stream connection may take to say what it wants.
-const OPENING: Duration = Duration::from_secs(10);
+pub(crate) const OPENING: Duration = Duration::from_secs(10);
 
 /// Which port a connection came in at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,6 +26,8 @@ pub enum Port {
     Control,
     /// Stdio of one process.
     Stream,
+    /// An archive of the container's files.
+    Files,
 }
 
 /// Serves connections for one agent.
@@ -57,6 +59,7 @@ impl Server {
             match port {
                 Port::Control => control::serve(&agent, connection),
                 Port::Stream => stream::serve(&agent, &connection),
+                Port::Files => files::serve(&agent, &connection),
             }
             drop(slot);
         })?;

@@ -21,6 +21,7 @@ use hull_protocol::{VsockPort, power as wire};
 use rustix::mount::MountFlags;
 
 use crate::agent::Agent;
+use crate::files::Trees;
 use crate::platform::{Platform, PlatformError};
 use crate::server::{Port, Server};
 use crate::thread;
@@ -41,9 +42,12 @@ pub fn run() -> ! {
 fn listen(server: &Server) -> io::Result<Infallible> {
     let control = vsock::Listener::bind(VsockPort::CONTROL)?;
     let stream = vsock::Listener::bind(VsockPort::STREAM)?;
+    let files = vsock::Listener::bind(VsockPort::FILES)?;
     power::tell(wire::READY)?;
-    let streams = server.clone();
-    thread::spawn("listener", move || accept(&streams, Port::Stream, &stream))?;
+    for (port, listener) in [(Port::Stream, stream), (Port::Files, files)] {
+        let server = server.clone();
+        thread::spawn("listener", move || accept(&server, port, &listener))?;
+    }
     accept(server, Port::Control, &control)
 }
 
@@ -74,6 +78,10 @@ impl Platform for Vm {
 
     fn root(&self, root: &RootFs) -> Result<OwnedFd, PlatformError> {
         root::assemble(root)
+    }
+
+    fn files(&self) -> Result<Trees, PlatformError> {
+        root::trees()
     }
 
     fn cgroup(&self) -> PathBuf {

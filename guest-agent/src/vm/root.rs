@@ -2,23 +2,34 @@
 //!
 //! ```text
 //!  /run/layers   virtio-fs, read-only: folders 0, 1, …     ─┐
-//!  /run/scratch  ext4 on the scratch disk, or a tmpfs        ├─► overlay, attached nowhere
-//!                upper/ work/                              ─┘
+//!  /run/scratch  ext4 on the scratch disk, or a tmpfs        ├─► overlay on /run/root, and another
+//!                upper/ work/                              ─┘   mount of it for the container
+//!  /run/lower    the layers alone, once changes are asked for
 //! ```
 
 use std::fs;
 use std::os::fd::OwnedFd;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use hull_protocol::LAYERS_TAG;
 use hull_protocol::agent::RootFs;
-use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, MountFlags, UnmountFlags};
+use rustix::fs::CWD;
+use rustix::mount::{
+    FsMountFlags, FsOpenFlags, MountAttrFlags, MountFlags, MoveMountFlags, OpenTreeFlags,
+    UnmountFlags,
+};
 
 use super::Step;
+use crate::files::Trees;
 use crate::platform::PlatformError;
 
+const UPPER: &str = "upper";
 const LAYERS: &str = "/run/layers";
 const SCRATCH: &str = "/run/scratch";
+/// The root without what the container mounts in its own, for the agent's work on its files.
+const ROOT: &str = "/run/root";
+const LOWER: &str = "/run/lower";
 /// As Docker's; the kernel would take 500.
 const MAX_LAYERS: u32 = 128;
 
@@ -47,12 +58,53 @@ pub(super) fn assemble(root: &RootFs) -> Result<OwnedFd, PlatformError> {
         None => rustix::mount::mount("tmpfs", SCRATCH, "tmpfs", flags, c"mode=755")
             .step("mount", "scratch tmpfs")?,
     }
-    overlay(Path::new(LAYERS), root.layers, Path::new(SCRATCH))
+    let overlay = overlay(Path::new(LAYERS), root.layers, Path::new(SCRATCH))?;
+    fs::create_dir_all(ROOT).step("make", ROOT)?;
+    attach(&overlay, ROOT)?;
+    let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
+    rustix::mount::open_tree(CWD, ROOT, flags).step("clone", ROOT)
+}
+
+fn attach(mount: &OwnedFd, at: &str) -> Result<(), PlatformError> {
+    let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH;
+    rustix::mount::move_mount(mount, "", CWD, at, flags).step("mount at", at)
+}
+
+/// Where the files of the assembled root are.
+pub(super) fn trees() -> Result<Trees, PlatformError> {
+    Ok(Trees {
+        root: ROOT.into(),
+        upper: Path::new(SCRATCH).join(UPPER),
+        lower: lower()?,
+    })
+}
+
+/// The layers without the upper folder. One layer is that already; an overlay wants two.
+fn lower() -> Result<PathBuf, PlatformError> {
+    static ONCE: Mutex<()> = Mutex::new(());
+    let _once = ONCE.lock().unwrap_or_else(PoisonError::into_inner);
+    let layers = Path::new(LAYERS);
+    let mut count = 0;
+    while count < MAX_LAYERS && layers.join(count.to_string()).is_dir() {
+        count += 1;
+    }
+    if count < 2 {
+        return Ok(layers.join("0"));
+    }
+    if !Path::new(LOWER).is_dir() {
+        let context = rustix::mount::fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC)
+            .step("open", "overlay")?;
+        stack(&context, layers, count)?;
+        let overlay = mounted(&context, MountAttrFlags::MOUNT_ATTR_RDONLY)?;
+        fs::create_dir(LOWER).step("make", LOWER)?;
+        attach(&overlay, LOWER)?;
+    }
+    Ok(LOWER.into())
 }
 
 /// An overlay of the folders `0` to `count - 1` in `layers`, the highest number on top.
 pub(crate) fn overlay(layers: &Path, count: u32, scratch: &Path) -> Result<OwnedFd, PlatformError> {
-    let upper = scratch.join("upper");
+    let upper = scratch.join(UPPER);
     let work = scratch.join("work");
     for folder in [&upper, &work] {
         if !folder.is_dir() {
@@ -61,28 +113,38 @@ pub(crate) fn overlay(layers: &Path, count: u32, scratch: &Path) -> Result<Owned
     }
     let context =
         rustix::mount::fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC).step("open", "overlay")?;
-    let set = |key: &str, path: &Path| {
-        rustix::mount::fsconfig_set_string(&context, key, path).step("set", path.display())
-    };
-    rustix::mount::fsconfig_set_string(&context, "source", "overlay").step("set", "source")?;
-    for layer in (0..count).rev() {
-        set("lowerdir+", &layers.join(layer.to_string()))?;
+    stack(&context, layers, count)?;
+    for (key, path) in [("upperdir", &upper), ("workdir", &work)] {
+        rustix::mount::fsconfig_set_string(&context, key, path).step("set", path.display())?;
     }
-    set("upperdir", &upper)?;
-    set("workdir", &work)?;
-    rustix::mount::fsconfig_create(&context).step("make", "overlay")?;
-    let attributes = MountAttrFlags::MOUNT_ATTR_RELATIME;
-    rustix::mount::fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, attributes)
+    mounted(&context, MountAttrFlags::MOUNT_ATTR_RELATIME)
+}
+
+/// Says what the layers are, the highest first.
+fn stack(context: &OwnedFd, layers: &Path, count: u32) -> Result<(), PlatformError> {
+    rustix::mount::fsconfig_set_string(context, "source", "overlay").step("set", "source")?;
+    for layer in (0..count).rev() {
+        let path = layers.join(layer.to_string());
+        rustix::mount::fsconfig_set_string(context, "lowerdir+", &path)
+            .step("set", path.display())?;
+    }
+    Ok(())
+}
+
+fn mounted(context: &OwnedFd, attributes: MountAttrFlags) -> Result<OwnedFd, PlatformError> {
+    rustix::mount::fsconfig_create(context).step("make", "overlay")?;
+    rustix::mount::fsmount(context, FsMountFlags::FSMOUNT_CLOEXEC, attributes)
         .step("mount", "overlay")
 }
 
 /// Takes everything apart again and leaves the disk clean.
 pub(super) fn release() -> Result<(), PlatformError> {
     rustix::fs::sync();
-    for place in [SCRATCH, LAYERS] {
+    for place in [LOWER, ROOT, SCRATCH, LAYERS] {
         match rustix::mount::unmount(place, UnmountFlags::empty()) {
             // Not mounted, or not even there.
             Ok(()) | Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOENT) => {}
+            // Still in use: by a process that could not be killed, or an archive under way.
             Err(rustix::io::Errno::BUSY) if place == SCRATCH => {
                 let flags = MountFlags::RDONLY;
                 rustix::mount::mount_remount(place, flags, c"").step("make read-only", place)?;

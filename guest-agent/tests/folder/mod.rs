@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
+use hull_agent::Trees;
 use hull_agent::platform::{Platform, PlatformError};
 use hull_protocol::agent::RootFs;
 use rustix::fs::CWD;
@@ -139,6 +140,14 @@ impl Platform for Folder {
             step: "clone",
             subject: "the root folder".into(),
             source: e.into(),
+        })
+    }
+
+    fn files(&self) -> Result<Trees, PlatformError> {
+        Ok(Trees {
+            root: self.0.root.clone(),
+            upper: self.0.root.join("upper"),
+            lower: self.0.root.join("lower"),
         })
     }
 

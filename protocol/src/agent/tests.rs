@@ -96,6 +96,13 @@ fn requests() {
         }))),
     );
     check(
+        "mount",
+        &request(Call::Mount(RootFs {
+            layers: 3,
+            scratch: Some("/dev/vda".into()),
+        })),
+    );
+    check(
         "start",
         &Request {
             id: 1,
@@ -191,6 +198,38 @@ fn replies() {
             result: Err(error),
         },
     );
+}
+
+#[test]
+fn files() {
+    use crate::files::{Closed, Open, Opened, Owner, PathStat, Replace};
+    let path = "/etc".to_owned();
+    check("files-stat", &Open::Stat { path: path.clone() });
+    check("files-read", &Open::Read { path: path.clone() });
+    check(
+        "files-write",
+        &Open::Write {
+            path,
+            replace: Replace::LikeWithLike,
+            owner: Some(Owner { uid: 1, gid: 2 }),
+        },
+    );
+    check("files-export", &Open::Export);
+    check("files-changes", &Open::Changes);
+    check("files-layer", &Open::Layer);
+    let opened: Opened = Ok(Some(PathStat {
+        name: "etc".into(),
+        size: 4096,
+        mode: 0o40755,
+        mtime: -1,
+        link_target: String::new(),
+    }));
+    check("files-opened", &opened);
+    let closed: Closed = Err(AgentError {
+        kind: ErrorKind::NoSuchPath,
+        message: "no such file or directory: /x".into(),
+    });
+    check("files-closed", &closed);
 }
 
 #[test]
