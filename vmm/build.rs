@@ -1,16 +1,12 @@
 //! Compiles the seccomp policy to BPF programs, so that starting a VM need not.
 
-use std::collections::BTreeMap;
 use std::error::Error;
 use std::fmt::Write;
 
-use seccompiler::{
-    BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter,
-    SeccompRule,
-};
-
 #[path = "src/jail/policy.rs"]
 mod policy;
+#[path = "src/jail/program.rs"]
+mod program;
 #[path = "src/jail/role.rs"]
 mod role;
 
@@ -20,6 +16,7 @@ use role::Role;
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rerun-if-changed=src/jail/policy.rs");
+    println!("cargo::rerun-if-changed=src/jail/program.rs");
     println!("cargo::rerun-if-changed=src/jail/role.rs");
     let target = std::env::var("CARGO_CFG_TARGET_ARCH")?;
     // The numbers of system calls come from this program's own libc.
@@ -32,7 +29,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     );
     for role in Role::ALL {
         out.push_str("    &[\n");
-        for i in program(role, &target)? {
+        for i in program::compile(&[EVERY_THREAD, calls(role)], &guarded(role))? {
             let (code, jt, jf, k) = (i.code, i.jt, i.jf, i.k);
             writeln!(
                 out,
@@ -44,22 +41,4 @@ fn main() -> Result<(), Box<dyn Error>> {
     out.push_str("];\n");
     std::fs::write(format!("{}/seccomp.rs", std::env::var("OUT_DIR")?), out)?;
     Ok(())
-}
-
-fn program(role: Role, target: &str) -> Result<BpfProgram, Box<dyn Error>> {
-    let mut rules: BTreeMap<i64, Vec<SeccompRule>> = BTreeMap::new();
-    for call in EVERY_THREAD.iter().chain(calls(role)) {
-        rules.insert(*call, Vec::new());
-    }
-    for guard in guarded(role) {
-        let condition = SeccompCondition::new(
-            guard.argument,
-            SeccompCmpArgLen::Dword,
-            SeccompCmpOp::Eq,
-            guard.value,
-        )?;
-        rules.insert(guard.call, vec![SeccompRule::new(vec![condition])?]);
-    }
-    let (otherwise, listed) = (SeccompAction::KillProcess, SeccompAction::Allow);
-    Ok(SeccompFilter::new(rules, otherwise, listed, target.try_into()?)?.try_into()?)
 }

@@ -32,5 +32,5 @@ pub use exec::client::{ExecError, terminal_size};
 pub use host::{
     MachineError, Progress, ensure, exec, publish, remove_machine, start, status, stop, unpublish,
 };
-pub use settings::{Name, NameError, Options, OptionsError, probe_file};
+pub use settings::{Clock, Name, NameError, Options, OptionsError, probe_file};
 pub use supervisor::control::Status;

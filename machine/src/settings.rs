@@ -78,6 +78,19 @@ impl fmt::Display for Name {
     }
 }
 
+/// What the machine's clocks follow.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Clock {
+    /// The host's time.
+    #[default]
+    Host,
+    /// Instructions that its one processor has executed, a nanosecond each: times repeat, on any
+    /// host. While everything in it waits, the clock jumps to the next timer instead, so it never
+    /// rests; and `rep movsb` is not offered as fast, since it would count once for each byte.
+    Instructions,
+}
+
 /// A machine as it is to be started.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Options {
@@ -86,6 +99,8 @@ pub struct Options {
     pub memory_mib: u32,
     /// The size of the disk when it is made; sparse.
     pub disk_gib: u32,
+    #[serde(default)]
+    pub clock: Clock,
     /// The program that takes the hidden `machine role` verb: on both sides of the tunnel.
     pub program: PathBuf,
     /// The daemon that [`ensure`](crate::ensure) starts in the machine.
@@ -105,6 +120,8 @@ pub enum OptionsError {
     Program(std::io::Error),
     #[error("a machine needs 1 to 64 processors, not {0}")]
     Cpus(u32),
+    #[error("a machine that counts instructions has 1 processor, not {0}")]
+    CountedCpus(u32),
     #[error("a machine needs at least {MIN_MEMORY_MIB} MiB of memory, not {0}")]
     Memory(u32),
     #[error("a machine needs a disk of 1 to 16384 GiB, not {0}")]
@@ -124,6 +141,7 @@ impl Options {
             cpus: 2,
             memory_mib: 4096,
             disk_gib: 64,
+            clock: Clock::default(),
             daemon: program.with_file_name("hulld"),
             program,
             state: PathBuf::from("/var/lib/hull-machine"),
@@ -134,6 +152,9 @@ impl Options {
     pub(crate) fn check(&self) -> Result<(), OptionsError> {
         if !(1..=64).contains(&self.cpus) {
             return Err(OptionsError::Cpus(self.cpus));
+        }
+        if self.clock == Clock::Instructions && self.cpus != 1 {
+            return Err(OptionsError::CountedCpus(self.cpus));
         }
         if self.memory_mib < MIN_MEMORY_MIB {
             return Err(OptionsError::Memory(self.memory_mib));
@@ -257,6 +278,17 @@ mod tests {
         };
         with(|_| {}).unwrap();
         with(|o| o.cpus = 0).unwrap_err();
+        let counted = |cpus| {
+            let clock = Clock::Instructions;
+            Options {
+                cpus,
+                clock,
+                ..good.clone()
+            }
+            .check()
+        };
+        counted(1).unwrap();
+        counted(2).unwrap_err();
         with(|o| o.memory_mib = 100).unwrap_err();
         with(|o| o.disk_gib = 0).unwrap_err();
         with(|o| o.program = "/run/hull".into()).unwrap_err();

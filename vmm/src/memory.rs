@@ -13,7 +13,9 @@
 
 mod iovecs;
 
-use vm_memory::{GuestAddress, GuestMemoryMmap};
+use std::io;
+
+use vm_memory::{GuestAddress, GuestMemoryBackend, GuestMemoryMmap, GuestMemoryRegion};
 
 pub use iovecs::{IovecError, Iovecs};
 
@@ -24,6 +26,9 @@ pub type GuestRam = GuestMemoryMmap<()>;
 pub const MMIO_START: u64 = 0xd000_0000;
 /// Where RAM goes on.
 pub const HIGH_START: u64 = 1 << 32;
+
+/// What the host takes at once for memory that is touched, if it can.
+pub const HUGE_PAGE: u64 = 2 << 20;
 
 /// Why guest memory could not be had.
 #[derive(Debug, thiserror::Error)]
@@ -52,9 +57,40 @@ pub fn map(mib: u32) -> Result<GuestRam, MapError> {
     GuestRam::from_ranges(&ranges(mib)).map_err(|e| MapError { mib, source: e })
 }
 
+/// Lets the host take only what is touched of the huge page at `start`, or of as much of it as
+/// there is.
+///
+/// # Errors
+/// The host does not know the request. One without huge pages at all is as good.
+pub fn back_with_small_pages(memory: &GuestRam, start: GuestAddress) -> io::Result<()> {
+    let Some((region, offset)) = memory.to_region_addr(start) else {
+        return Ok(());
+    };
+    let length = HUGE_PAGE.min(region.len() - offset.0) as usize;
+    let Ok(address) = region.get_host_address(offset) else {
+        return Ok(());
+    };
+    // SAFETY: the range lies in the region's mapping, and the advice changes none of its content.
+    match unsafe { libc::madvise(address.cast(), length, libc::MADV_NOHUGEPAGE) } {
+        0 => Ok(()),
+        _ => match io::Error::last_os_error() {
+            error if error.raw_os_error() == Some(libc::EINVAL) => Ok(()),
+            error => Err(error),
+        },
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn advice_reaches_memory_and_leaves_other_addresses_alone() {
+        let memory = map(32).unwrap();
+        for start in [0, HUGE_PAGE, 31 << 20, 32 << 20, u64::MAX - 0xfff] {
+            back_with_small_pages(&memory, GuestAddress(start)).unwrap();
+        }
+    }
 
     #[test]
     fn memory_beyond_the_hole_goes_on_at_four_gib() {

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use hull_machine::exec::Request;
 use hull_machine::role::Role;
-use hull_machine::{ExecError, MachineError, Name, Options, Status};
+use hull_machine::{Clock, ExecError, MachineError, Name, Options, Status};
 use std::io::Write;
 
 use crate::failure::Failure;
@@ -63,6 +63,9 @@ struct Size {
     /// Disk in GiB, when it is made; taken from the host as it is used
     #[arg(long, env = "HULL_MACHINE_DISK", value_name = "GIB")]
     disk: Option<u32>,
+    /// Let its clocks count the instructions of its one processor, for measurements that repeat
+    #[arg(long)]
+    count_instructions: bool,
 }
 
 #[derive(Debug, clap::Args)]
@@ -122,6 +125,10 @@ impl Size {
         options.cpus = self.cpus.unwrap_or(options.cpus);
         options.memory_mib = self.memory.unwrap_or(options.memory_mib);
         options.disk_gib = self.disk.unwrap_or(options.disk_gib);
+        if self.count_instructions {
+            options.clock = Clock::Instructions;
+            options.cpus = self.cpus.unwrap_or(1);
+        }
     }
 }
 

@@ -18,7 +18,7 @@ pub fn start(options: &Options, progress: Progress<'_>) -> Result<(), MachineErr
     let paths = options.paths();
     // The usual case, without waiting for anyone.
     if paths.control().exists() && connect(&paths)?.is_some() {
-        return Ok(());
+        return agree(options, &paths);
     }
     if !rustix::process::geteuid().is_root() {
         return Err(MachineError::NotRoot);
@@ -34,7 +34,7 @@ pub fn start(options: &Options, progress: Progress<'_>) -> Result<(), MachineErr
     }
     let _starting = lock(&paths.start_lock())?;
     if connect(&paths)?.is_some() {
-        return Ok(());
+        return agree(options, &paths);
     }
     // One that is being turned off, or whose starter was killed, keeps its lock.
     await_end(options, &paths)?;
@@ -52,6 +52,26 @@ pub fn start(options: &Options, progress: Progress<'_>) -> Result<(), MachineErr
         remove(&paths.spec())?;
     }
     result
+}
+
+/// Whether the machine that runs has the clock that is wanted: times of one mean nothing in the
+/// other. Its size is its own affair.
+fn agree(options: &Options, paths: &Paths) -> Result<(), MachineError> {
+    let path = paths.spec();
+    let spec = match fs::read(&path) {
+        Ok(spec) => spec,
+        // It is being turned off.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(file("read", &path)(error)),
+    };
+    let running: Options = serde_json::from_slice(&spec)
+        .map_err(io::Error::from)
+        .map_err(file("read", &path))?;
+    if running.clock == options.clock {
+        Ok(())
+    } else {
+        Err(MachineError::Clock(options.name.to_string()))
+    }
 }
 
 fn prepare(options: &Options, paths: &Paths) -> Result<(), MachineError> {

@@ -37,6 +37,10 @@ pub enum MachineError {
         path: PathBuf,
         source: io::Error,
     },
+    #[error(
+        "the machine {0} runs with another clock: stop it first, or give this one another name"
+    )]
+    Clock(String),
     #[error("cannot start the machine's supervisor {program}: {source}")]
     Launch { program: PathBuf, source: io::Error },
     #[error("{0}")]
@@ -243,7 +247,7 @@ fn file(operation: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Machi
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::settings::Name;
+    use crate::settings::{Clock, Name};
 
     fn options(folder: &Path) -> Options {
         let mut options = Options::new(Name::default()).unwrap();
@@ -276,6 +280,26 @@ mod tests {
         remove_machine(&options).unwrap();
         assert!(!options.paths().state.exists());
         assert!(other.paths().disk().exists());
+    }
+
+    #[test]
+    fn counting_machine_is_not_taken_for_one_with_the_hosts_clock() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut running = options(folder.path());
+        running.cpus = 1;
+        running.clock = Clock::Instructions;
+        make_private(&running.paths().run).unwrap();
+        let spec = serde_json::to_vec(&running).unwrap();
+        fs::write(running.paths().spec(), spec).unwrap();
+        let _supervisor =
+            std::os::unix::net::UnixListener::bind(running.paths().control()).unwrap();
+        start(&running, &mut |_| {}).unwrap();
+        let wanted = Options {
+            clock: Clock::Host,
+            ..running
+        };
+        let error = start(&wanted, &mut |_| {}).unwrap_err();
+        assert!(matches!(error, MachineError::Clock(_)), "{error}");
     }
 
     #[test]

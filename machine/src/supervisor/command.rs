@@ -11,7 +11,7 @@ use std::path::Path;
 use super::tsc;
 use crate::bootfiles::BootFiles;
 use crate::parts::{Parts, Virtiofsd};
-use crate::settings::{Options, Paths};
+use crate::settings::{Clock, Options, Paths};
 
 /// The virtio serial port of the tunnel, as the guest finds it.
 pub(crate) const PORT: &str = "hull.tunnel";
@@ -44,7 +44,16 @@ pub(super) fn qemu(
         "none",
     ]);
     line.words(["-M", "microvm,pcie=on,acpi=on,rtc=on,memory-backend=memory"]);
-    line.words(["-accel", "tcg,thread=multi", "-cpu", "max,+svm,+npt,-la57"]);
+    match options.clock {
+        Clock::Host => {
+            line.words(["-accel", "tcg,thread=multi", "-cpu", "max,+svm,+npt,-la57"]);
+        }
+        Clock::Instructions => {
+            line.words(["-accel", "tcg,thread=single"]);
+            line.words(["-cpu", "max,+svm,+npt,-la57,-erms,-fsrm"]);
+            line.words(["-icount", "shift=0,sleep=off"]);
+        }
+    }
     line.option("-smp", format!("{cpus}"));
     line.option("-m", format!("{memory_mib}M"));
     // Shared, as virtiofsd reads and writes it; reserved by nobody.
@@ -207,17 +216,14 @@ mod tests {
             initramfs: "/boot/initrd".into(),
         };
         let c = parts(Virtiofsd::C(PathBuf::from("/usr/lib/qemu/virtiofsd")));
-        check_golden(
-            "qemu.txt",
-            &lines(qemu(
-                &c,
-                &options,
-                &paths,
-                &boot,
-                tsc::Kilohertz(2_300_000),
-                7,
-            )),
-        );
+        let line = |options: &Options| {
+            let speed = tsc::Kilohertz(2_300_000);
+            lines(qemu(&c, options, &paths, &boot, speed, 7))
+        };
+        check_golden("qemu.txt", &line(&options));
+        options.cpus = 1;
+        options.clock = Clock::Instructions;
+        check_golden("qemu-counting.txt", &line(&options));
     }
 
     #[test]

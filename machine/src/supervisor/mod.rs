@@ -36,7 +36,7 @@ use process::Guarded;
 use crate::bootfiles::{self, BootFilesError};
 use crate::mux::Mux;
 use crate::parts::{self, Parts};
-use crate::settings::{Options, Paths};
+use crate::settings::{Clock, Options, Paths};
 use crate::target::Target;
 
 /// From QEMU's start to an answer through the tunnel, on a busy emulated machine.
@@ -198,14 +198,12 @@ fn boot_machine(
     .map_err(system("start virtiofsd"))?;
 
     let (tunnel, theirs) = UnixStream::pair().map_err(system("make the tunnel"))?;
-    let (program, arguments) = command::qemu(
-        parts,
-        &options,
-        &paths,
-        boot,
-        tsc::measure(),
-        process::number(&theirs),
-    );
+    let speed = match options.clock {
+        Clock::Host => tsc::measure(),
+        Clock::Instructions => tsc::COUNTING,
+    };
+    let number = process::number(&theirs);
+    let (program, arguments) = command::qemu(parts, &options, &paths, boot, speed, number);
     let mut qemu = Guarded::spawn(&program, &arguments, &theirs.into(), process::Output::Pipe)
         .map_err(system("start QEMU"))?;
     if let Some(output) = qemu.take_output() {

@@ -8,6 +8,9 @@ use std::time::{Duration, Instant};
 /// Long enough for some ten parts in a million.
 const WINDOW: Duration = Duration::from_millis(60);
 
+/// Where an instruction takes a nanosecond.
+pub(super) const COUNTING: Kilohertz = Kilohertz(1_000_000);
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Kilohertz(pub(super) u64);
 

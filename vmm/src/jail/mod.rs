@@ -16,6 +16,8 @@ mod namespaces;
 #[cfg(test)]
 mod policy;
 mod privileges;
+#[cfg(test)]
+mod program;
 mod role;
 mod root;
 pub(crate) mod seccomp;

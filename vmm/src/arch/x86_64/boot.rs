@@ -10,6 +10,7 @@ use super::elf::{self, ElfError};
 use super::{COMMAND_LINE, COMMAND_LINE_MAX, HIGH_MEMORY, MP_TABLE, ZERO_PAGE};
 use crate::memory::{GuestRam, Iovecs, MMIO_START};
 
+const PAGE: u64 = 0x1000;
 /// e820: usable.
 const E820_RAM: u32 = 1;
 
@@ -102,7 +103,8 @@ impl E820 {
     }
 }
 
-/// Puts the initramfs at the top of low memory, where it is least in the kernel's way.
+/// Puts the initramfs right behind the kernel: what is left of the kernel's last huge page has
+/// been paid for.
 fn load_initramfs(
     memory: &GuestRam,
     file: &File,
@@ -114,13 +116,10 @@ fn load_initramfs(
         memory_mib: top >> 20,
         size,
     };
-    let start = top
-        .checked_sub(size)
-        .map(|start| start & !0xfff)
-        .filter(|&s| s > kernel_end);
-    let Some(start) = start else {
+    let start = kernel_end.next_multiple_of(PAGE);
+    if top.checked_sub(start).is_none_or(|room| size > room) {
         return Err(no_room);
-    };
+    }
     let Ok(length) = u32::try_from(size) else {
         return Err(no_room);
     };

@@ -11,7 +11,7 @@ use std::os::unix::fs::FileExt;
 
 use vm_memory::{GuestAddress, GuestMemoryBackend};
 
-use crate::memory::{GuestRam, Iovecs};
+use crate::memory::{self, GuestRam, HUGE_PAGE, Iovecs};
 
 const HEADER: usize = 64;
 const SEGMENT: usize = 56;
@@ -19,6 +19,9 @@ const SEGMENT: usize = 56;
 const MAX_SEGMENTS: u16 = 32;
 const LOAD: u32 = 1;
 const X86_64: u16 = 62;
+/// A huge page of which the kernel has no more than this is not worth its zeroing and its memory:
+/// as much time as faults of 80 small pages.
+const SPARSE: u64 = 128 << 10;
 
 /// Why a file cannot be loaded as a kernel.
 #[derive(Debug, thiserror::Error)]
@@ -54,6 +57,15 @@ struct Segment {
     memory_size: u64,
 }
 
+impl Segment {
+    /// The first address behind it, if there is one.
+    fn end(&self) -> Result<u64, ElfError> {
+        self.address
+            .checked_add(self.memory_size)
+            .ok_or(ElfError::Format)
+    }
+}
+
 /// Puts the segments where they want to be, none below `lowest`.
 ///
 /// # Errors
@@ -70,7 +82,7 @@ pub fn load(memory: &GuestRam, file: &File, lowest: u64) -> Result<Kernel, ElfEr
     if usize::from(u16_at(&header, 54)) != SEGMENT || count == 0 || count > MAX_SEGMENTS {
         return Err(ElfError::Format);
     }
-    let mut end = 0;
+    let mut segments = Vec::new();
     for index in 0..u64::from(count) {
         let mut entry = [0; SEGMENT];
         let at = table
@@ -81,13 +93,22 @@ pub fn load(memory: &GuestRam, file: &File, lowest: u64) -> Result<Kernel, ElfEr
         if u32_at(&entry, 0) != LOAD {
             continue;
         }
-        let segment = Segment {
+        segments.push(Segment {
             offset: u64_at(&entry, 8),
             address: u64_at(&entry, 24),
             file_size: u64_at(&entry, 32),
             memory_size: u64_at(&entry, 40),
-        };
-        end = end.max(place(memory, file, segment, lowest)?);
+        });
+    }
+    let mut end = 0;
+    for segment in &segments {
+        end = end.max(check(memory, segment, lowest)?);
+    }
+    for start in sparse(&segments) {
+        memory::back_with_small_pages(memory, GuestAddress(start))?;
+    }
+    for segment in &segments {
+        place(memory, file, segment)?;
     }
     if end == 0 {
         return Err(ElfError::Format);
@@ -98,34 +119,49 @@ pub fn load(memory: &GuestRam, file: &File, lowest: u64) -> Result<Kernel, ElfEr
     })
 }
 
-/// Reads one segment to its place; gives the first address behind it.
-fn place(memory: &GuestRam, file: &File, segment: Segment, lowest: u64) -> Result<u64, ElfError> {
-    let Segment {
-        offset,
-        address,
-        file_size,
-        memory_size,
-    } = segment;
-    let end = address.checked_add(memory_size).ok_or(ElfError::Format)?;
-    let room = usize::try_from(memory_size).map_err(|_| ElfError::Format)?;
-    let Ok(length) = u32::try_from(file_size) else {
-        return Err(ElfError::Format);
-    };
-    if file_size > memory_size {
+/// Whether a segment can be where it wants to be; gives the first address behind it.
+fn check(memory: &GuestRam, segment: &Segment, lowest: u64) -> Result<u64, ElfError> {
+    let end = segment.end()?;
+    let room = usize::try_from(segment.memory_size).map_err(|_| ElfError::Format)?;
+    if segment.file_size > segment.memory_size {
         return Err(ElfError::Format);
     }
-    let no_room = ElfError::NoRoom { end };
-    if address < lowest || !memory.check_range(GuestAddress(address), room) {
-        return Err(no_room);
-    }
-    let range = [(GuestAddress(address), length)];
-    let Ok(target) = Iovecs::collect(memory, &range, 0, usize::MAX) else {
-        return Err(no_room);
-    };
-    if target.read_from_at(file.as_fd(), offset)? != target.len() {
-        return Err(ElfError::Format);
+    let start = GuestAddress(segment.address);
+    if segment.address < lowest || !memory.check_range(start, room) {
+        return Err(ElfError::NoRoom { end });
     }
     Ok(end)
+}
+
+/// The huge pages of which the segments, all checked, fill next to nothing, but for the last one,
+/// which goes on with other things. There are such, since a kernel that can hide its pages from
+/// user space keeps its entry code in a huge page of its own.
+fn sparse(segments: &[Segment]) -> Vec<u64> {
+    let mut filled = std::collections::BTreeMap::new();
+    for segment in segments {
+        let end = segment.address + segment.memory_size;
+        let mut at = segment.address;
+        while at < end {
+            let page = at - at % HUGE_PAGE;
+            let next = end.min(page + HUGE_PAGE);
+            *filled.entry(page).or_insert(0) += next - at;
+            at = next;
+        }
+    }
+    filled.pop_last();
+    filled.retain(|_, bytes| *bytes <= SPARSE);
+    filled.into_keys().collect()
+}
+
+/// Reads one segment to its place.
+fn place(memory: &GuestRam, file: &File, segment: &Segment) -> Result<(), ElfError> {
+    let length = u32::try_from(segment.file_size).map_err(|_| ElfError::Format)?;
+    let range = [(GuestAddress(segment.address), length)];
+    let target = Iovecs::collect(memory, &range, 0, usize::MAX).map_err(|_| ElfError::Format)?;
+    if target.read_from_at(file.as_fd(), segment.offset)? != target.len() {
+        return Err(ElfError::Format);
+    }
+    Ok(())
 }
 
 fn u16_at(bytes: &[u8], at: usize) -> u16 {
@@ -200,6 +236,26 @@ mod tests {
             memory.read_slice(&mut around, GuestAddress(address - 1)).unwrap();
             prop_assert_eq!(around, [0]);
         }
+    }
+
+    #[test]
+    fn huge_pages_that_hold_next_to_nothing_are_found() {
+        let segment = |address, memory_size| Segment {
+            offset: 0,
+            address,
+            file_size: 0,
+            memory_size,
+        };
+        // As a kernel's: text over several pages, entry code alone, data, per-CPU data.
+        let kernel = [
+            segment(0x100_0000, 0x70_9000),
+            segment(0x180_0000, 0x2000),
+            segment(0x1a0_0000, 0x15_df70),
+            segment(0x1bf_f000, 0x2_0000),
+        ];
+        assert_eq!(sparse(&kernel), [0x180_0000]);
+        assert!(sparse(&[segment(0x100_0000, HUGE_PAGE)]).is_empty());
+        assert!(sparse(&[]).is_empty());
     }
 
     #[test]
