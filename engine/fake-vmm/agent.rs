@@ -68,6 +68,7 @@ impl Agent {
                 *self.created.lock().unwrap() = Some(*create);
                 return Ok(Answer::Created { pid: 1 });
             }
+            Call::Mount(_) => {}
             Call::Start => self.start()?,
             Call::Exec(exec) => {
                 let process = Process::spawn(&exec.args, &exec.env, exec.stdio.stdin)?;
