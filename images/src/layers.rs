@@ -7,7 +7,7 @@ use std::path::Path;
 use rusqlite::{OptionalExtension, params};
 
 use crate::compression::decode;
-use crate::digest::{ChainId, DiffId, Hashing};
+use crate::digest::{ChainId, DiffId, Digest, Hashing};
 use crate::error::StoreError;
 use crate::fault;
 use crate::lease::{Lease, Spooled, publish};
@@ -54,7 +54,7 @@ impl Lease {
         let _turn = self.store.unpacking.enter(chain);
         self.pin(chain.digest())?;
         let known = self.store.knows_layer(&chain)?;
-        if known && self.store.blob_diff(blob)? == Some(diff) {
+        if known && self.store.blob_diff(&blob.digest)? == Some(diff) {
             return Ok(chain);
         }
         let tell = |done| {
@@ -101,6 +101,17 @@ impl Lease {
         Ok(chain)
     }
 
+    /// Whether a layer is there and known to be what `blob` unpacks to; kept until the lease ends.
+    pub(crate) fn has_layer(
+        &self,
+        chain: &ChainId,
+        blob: &Digest,
+        diff: &DiffId,
+    ) -> Result<bool, StoreError> {
+        self.pin(chain.digest())?;
+        Ok(self.store.knows_layer(chain)? && self.store.blob_diff(blob)? == Some(*diff))
+    }
+
     /// The digest of the plain tar inside a blob.
     pub(crate) fn diff_of(&self, blob: &Path) -> Result<DiffId, TarError> {
         let file = File::open(blob)?;
@@ -131,12 +142,12 @@ impl Inner {
         Ok(())
     }
 
-    fn blob_diff(&self, blob: &Spooled) -> Result<Option<DiffId>, StoreError> {
+    fn blob_diff(&self, blob: &Digest) -> Result<Option<DiffId>, StoreError> {
         let diff: Option<String> = self
             .database()
             .query_row(
                 "SELECT diff FROM blob_diffs WHERE blob = ?",
-                [blob.digest.to_string()],
+                [blob.to_string()],
                 |row| row.get(0),
             )
             .optional()?;

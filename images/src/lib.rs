@@ -1,12 +1,13 @@
 //! The content store: what images are called, what they are made of, and their files on disk.
 //!
-//! [`Store`] is all that its users need: `load` and `import` bring images in, `pack` takes
-//! them out as an archive, `find`, `list` and `image` tell about them, `tag` and `remove` change what they are called. An image is its
+//! [`Store`] is all that its users need: `load`, `import` and `pull` bring images in, `pack` takes
+//! them out as an archive and `push` to other registries (see [`remote`]), `find`, `list` and
+//! `image` tell about them, `tag` and `remove` change what they are called. An image is its
 //! configuration's digest ([`ImageId`]); blobs are kept as they came, and every layer is unpacked
 //! once into a packed layer ([`hull_layer`]) that all images with the same chain share.
 //!
-//! Everything blocks; nothing here knows of containers, VMs or HTTP. Which images containers use
-//! is told to [`Store::remove`] by the caller. What comes in is hostile: see [`tar`], `unpack`
+//! Everything blocks; nothing here knows of containers, VMs or the Engine API. Which images
+//! containers use is told to [`Store::remove`] by the caller. What comes in is hostile: see [`tar`], `unpack`
 //! and `load`. What survives a crash and what is collected after one: see `lease` and `database`.
 
 pub mod change;
@@ -25,8 +26,11 @@ mod lease;
 mod list;
 mod load;
 pub mod manifest;
+mod pull;
+mod push;
 mod reference;
 mod register;
+pub mod remote;
 mod remove;
 pub mod repositories;
 #[cfg(test)]
@@ -36,6 +40,7 @@ mod store;
 #[cfg(test)]
 mod store_tests;
 pub mod tar;
+mod transfer;
 mod turns;
 mod unpack;
 mod words;
@@ -50,10 +55,13 @@ pub use import::{Import, ImportError};
 pub use layers::{LayerError, Progress};
 pub use list::{Image, ImageLayer};
 pub use load::{LoadError, Loaded};
+pub use pull::{Pull, PullError, Pulled};
+pub use push::{Push, PushError, Pushed};
 pub use reference::{AnyReference, Reference, ReferenceError, Repository};
 pub use register::ImageError;
 pub use remove::{Forcing, RemoveError, RemoveOptions, Removed, Usage};
 pub use save::{SaveError, Saving};
 pub use store::{Options, Store};
+pub use transfer::{Audience, Down, Transfer, Up};
 pub use unpack::{UnpackError, unpack};
 pub use words::WordError;

@@ -16,6 +16,9 @@ const DOCKER_LIST: &str = "application/vnd.docker.distribution.manifest.list.v2+
 pub const IMAGE_NAME: &str = "io.containerd.image.name";
 /// OCI's: a tag to some writers, a whole name to others.
 pub const REF_NAME: &str = "org.opencontainers.image.ref.name";
+const DOCKER_CONFIG: &str = "application/vnd.docker.container.image.v1+json";
+/// What is asked of registries, best first.
+pub(crate) const READABLE: [&str; 4] = [OCI_INDEX, DOCKER_LIST, OCI_MANIFEST, DOCKER_MANIFEST];
 /// Marks what BuildKit attaches to an image and is none.
 const ATTACHED: &str = "vnd.docker.reference.type";
 
@@ -57,7 +60,22 @@ impl Descriptor {
     }
 
     pub fn is_index(&self) -> bool {
-        matches!(self.media_type.as_str(), OCI_INDEX | DOCKER_LIST)
+        is_index(&self.media_type)
+    }
+
+    /// Whether this is an image's configuration, and not a chart's or a signature's.
+    pub(crate) fn is_image_config(&self) -> bool {
+        matches!(self.media_type.as_str(), OCI_CONFIG | DOCKER_CONFIG)
+    }
+
+    /// Whether this is a layer that comes from a registry.
+    pub(crate) fn is_layer(&self) -> bool {
+        const OCI: &str = "application/vnd.oci.image.layer.v1.tar";
+        const DOCKER: &str = "application/vnd.docker.image.rootfs.diff.tar";
+        let known = [OCI, DOCKER]
+            .iter()
+            .find_map(|kind| self.media_type.strip_prefix(kind));
+        matches!(known, Some("" | "+gzip" | "+zstd" | ".gzip" | ".zstd"))
     }
 
     /// Whether this is an attestation or the like, which stands among images.
@@ -76,6 +94,26 @@ impl Manifest {
             layers,
         }
     }
+}
+
+pub(crate) fn is_index(media_type: &str) -> bool {
+    matches!(media_type, OCI_INDEX | DOCKER_LIST)
+}
+
+pub(crate) fn is_manifest(media_type: &str) -> bool {
+    matches!(media_type, OCI_MANIFEST | DOCKER_MANIFEST)
+}
+
+/// What a document says that it is itself.
+pub(crate) fn media_type_of(bytes: &[u8]) -> Option<String> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Header {
+        #[serde(default)]
+        media_type: String,
+    }
+    let header: Header = serde_json::from_slice(bytes).ok()?;
+    Some(header.media_type).filter(|media_type| !media_type.is_empty())
 }
 
 /// A descriptor with nothing but the necessary.

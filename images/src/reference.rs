@@ -155,6 +155,13 @@ impl Reference {
         self
     }
 
+    /// With a digest, beside its tag.
+    #[must_use]
+    pub fn and_digest(mut self, digest: Digest) -> Reference {
+        self.digest = Some(digest);
+        self
+    }
+
     /// The short form that Docker shows.
     pub fn familiar(&self) -> String {
         self.with_name(self.repository.familiar())

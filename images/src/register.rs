@@ -141,7 +141,7 @@ impl Lease {
     }
 
     /// A layer that several images of one archive share is a blob after the first.
-    fn where_it_is(&self, blob: &Spooled) -> Spooled {
+    pub(crate) fn where_it_is(&self, blob: &Spooled) -> Spooled {
         let mut blob = blob.clone();
         if !blob.path.exists() {
             blob.path = self.store.layout.blob(&blob.digest);
