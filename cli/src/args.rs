@@ -8,7 +8,8 @@ use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand};
 use crate::spec::units;
 use crate::verbs::{
     attach, completion, create, doctor, exec, images, import, info, inspect, kill, load, logs,
-    machine, pause, ps, rename, restart, rm, rmi, run, start, stop, tag, unpause, version, wait,
+    machine, pause, ps, rename, restart, rm, rmi, run, save, start, stop, tag, unpause, version,
+    wait,
 };
 
 /// Containers, each in a virtual machine of its own
@@ -110,6 +111,8 @@ pub(crate) enum OfImage {
     Import(import::Args),
     /// Load an image from a tar archive or STDIN
     Load(load::Args),
+    /// Save one or more images to a tar archive (streamed to STDOUT by default)
+    Save(save::Args),
     /// Create a tag TARGET_IMAGE that refers to SOURCE_IMAGE
     Tag(tag::Args),
 }

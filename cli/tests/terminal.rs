@@ -259,11 +259,9 @@ fn loading_is_drawn_layer_by_layer() {
     std::fs::write(&archive, "tar").expect("written");
     let mut terminal = Terminal::run(&daemon, &["load", "-i", archive.to_str().expect("text")]);
     let shown = terminal.wait_for("Loaded image: x:latest");
-    let full = format!(
-        "\x1b[1A\x1b[2K\rde9f: Loading layer [{}]      100B/100B\r",
-        "=".repeat(50)
-    );
-    assert!(shown.contains(&full), "{shown:?}");
+    // Eighty columns have no room for a bar.
+    let full = "\x1b[1A\x1b[2K\rde9f: Loading layer     100B/100B\r";
+    assert!(shown.contains(full), "{shown:?}");
     assert_eq!(terminal.status(), Some(0));
     assert_eq!(daemon.lines(), ["POST /images/load?quiet=0"]);
 }

@@ -43,5 +43,8 @@ pub use error::{EngineError, ErrorKind, RuntimeFailure};
 pub use events::{Event, EventStream};
 pub use hull_protocol::agent::TerminalSize;
 pub use id::{ContainerId, ContainerName, ExecId};
-pub use images::{ImageInspect, ImageSummary, Images, ImportOptions, Removal};
+pub use images::{
+    Archive, ImageInspect, ImageSummary, Images, ImportOptions, LoadOptions, LoadStep, Platform,
+    Removal,
+};
 pub use time::{NotATime, Timestamp};

@@ -57,12 +57,15 @@ impl Lease {
         if known && self.store.blob_diff(&blob.digest)? == Some(diff) {
             return Ok(chain);
         }
+        // Of a layer that is there nobody waits for more than the check.
         let tell = |done| {
-            watcher(Progress {
-                layer: diff,
-                done,
-                total: blob.size,
-            });
+            if !known {
+                watcher(Progress {
+                    layer: diff,
+                    done,
+                    total: blob.size,
+                });
+            }
         };
         let failed = |source| LayerError::Unpack { diff, source };
         let file = File::open(&blob.path).map_err(StoreError::file("open", &blob.path))?;

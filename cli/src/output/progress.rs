@@ -8,6 +8,10 @@ use std::io::Write;
 use super::size;
 use crate::api::{JsonLines, Message, Progress};
 use crate::failure::Failure;
+use crate::terminal::size::Size;
+
+/// On a terminal that is no wider a bar would not fit into one line: numbers have to do.
+const NARROW: u16 = 110;
 
 /// Shows a stream's messages to its end.
 pub(crate) async fn show(
@@ -16,9 +20,10 @@ pub(crate) async fn show(
     terminal: bool,
 ) -> Result<(), Failure> {
     let mut layers = Vec::new();
+    let wide = Size::of_stdout().is_none_or(|size| size.columns > NARROW);
     while let Some(message) = lines.next().await? {
         let text = if terminal {
-            drawn(&message, &mut layers)
+            drawn(&message, &mut layers, wide)
         } else {
             plain(&message)
         };
@@ -29,7 +34,7 @@ pub(crate) async fn show(
 }
 
 fn plain(message: &Message) -> String {
-    if bar(message.progress.as_ref()).is_some() {
+    if bar(message.progress.as_ref(), true).is_some() {
         return String::new();
     }
     text(message)
@@ -46,7 +51,7 @@ fn text(message: &Message) -> String {
 }
 
 /// Draws a layer's line where it stands: up to it, clear it, write it, and back down.
-fn drawn(message: &Message, layers: &mut Vec<String>) -> String {
+fn drawn(message: &Message, layers: &mut Vec<String>, wide: bool) -> String {
     if message.id.is_empty() || !message.stream.is_empty() {
         return text(message);
     }
@@ -60,7 +65,7 @@ fn drawn(message: &Message, layers: &mut Vec<String>) -> String {
             layers.len() - 1
         });
     let up = layers.len() - at;
-    let bar = bar(message.progress.as_ref())
+    let bar = bar(message.progress.as_ref(), wide)
         .map(|bar| format!(" {bar}"))
         .unwrap_or_default();
     out.push_str(&format!(
@@ -70,24 +75,23 @@ fn drawn(message: &Message, layers: &mut Vec<String>) -> String {
     out
 }
 
-fn bar(progress: Option<&Progress>) -> Option<String> {
+fn bar(progress: Option<&Progress>, wide: bool) -> Option<String> {
     const WIDTH: usize = 50;
     let Progress { current, total } = progress?;
     if *current <= 0 && *total <= 0 {
         return None;
     }
-    if total <= current && *total <= 0 {
-        return Some(size::long(*current));
+    let now = size::long(*current);
+    if *total <= 0 || current > total {
+        return Some(format!("{now:>8}"));
     }
-    let filled = (current.clamp(&0, total) * WIDTH as i64 / total.max(&1)) as usize;
-    let head = if filled < WIDTH { ">" } else { "" };
-    let gap = WIDTH.saturating_sub(filled + head.len());
-    let (current, total) = (size::long(*current), size::long(*total));
-    Some(format!(
-        "[{}{head}{}]  {current:>8}/{total}",
-        "=".repeat(filled),
-        " ".repeat(gap)
-    ))
+    let percent = i128::from(*current) * 100 / i128::from(*total);
+    let filled = usize::try_from(percent / 2).unwrap_or_default();
+    let bar = match wide {
+        true => format!("[{}>{}] ", "=".repeat(filled), " ".repeat(WIDTH - filled)),
+        false => String::new(),
+    };
+    Some(format!("{bar}{now:>8}/{}", size::long(*total)))
 }
 
 #[cfg(test)]
@@ -128,14 +132,32 @@ mod tests {
         let mut layers = Vec::new();
         let json =
             r#"{"status":"Loading layer","progressDetail":{"current":50,"total":100},"id":"a"}"#;
-        let first = drawn(&message(json), &mut layers);
-        let bar = format!("[{}>{}]       50B/100B", "=".repeat(25), " ".repeat(24));
+        let first = drawn(&message(json), &mut layers, true);
+        let bar = format!("[{}>{}]      50B/100B", "=".repeat(25), " ".repeat(25));
         assert_eq!(
             first,
             format!("\n\x1b[1A\x1b[2K\ra: Loading layer {bar}\r\x1b[1B")
         );
-        drop(drawn(&message(r#"{"status":"x","id":"b"}"#), &mut layers));
-        let again = drawn(&message(r#"{"status":"Done","id":"a"}"#), &mut layers);
+        drop(drawn(
+            &message(r#"{"status":"x","id":"b"}"#),
+            &mut layers,
+            true,
+        ));
+        let again = drawn(&message(r#"{"status":"Done","id":"a"}"#), &mut layers, true);
         assert_eq!(again, "\x1b[2A\x1b[2K\ra: Done\r\x1b[2B");
+    }
+
+    #[test]
+    fn a_bar_is_docker_s_and_left_out_where_it_would_not_fit() {
+        let check = |current, total, wide, expected: Option<&str>| {
+            let progress = Progress { current, total };
+            assert_eq!(bar(Some(&progress), wide).as_deref(), expected);
+        };
+        let full = format!("[{}>]  128.9MB/128.9MB", "=".repeat(50));
+        check(128_900_000, 128_900_000, true, Some(&full));
+        check(128_900_000, 128_900_000, false, Some(" 128.9MB/128.9MB"));
+        check(5, 0, true, Some("      5B"));
+        check(5, 4, true, Some("      5B"));
+        check(0, 0, true, None);
     }
 }

@@ -10,6 +10,7 @@
 pub(crate) mod flags;
 mod hosts;
 mod lists;
+pub(crate) mod platform;
 mod restart;
 mod security;
 pub(crate) mod units;

@@ -12,7 +12,7 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 use crate::api::{Client, JsonLines};
 use crate::failure::Failure;
 use crate::output::progress;
-use crate::spec::system_reason;
+use crate::spec::{platform, system_reason};
 use crate::terminal::{stdin_is_terminal, stdout_is_terminal};
 
 const CHUNK: usize = 256 * 1024;
@@ -33,11 +33,8 @@ pub(crate) struct Args {
 pub(crate) async fn run(args: &Args, client: &Client) -> Result<u8, Failure> {
     let quiet = args.quiet || !stdout_is_terminal();
     let mut query = vec![("quiet", if quiet { "1" } else { "0" })];
-    query.extend(
-        args.platform
-            .as_deref()
-            .map(|platform| ("platform", platform)),
-    );
+    let platform = args.platform.as_deref().map(platform::json).transpose()?;
+    query.extend(platform.iter().map(|json| ("platform", json.as_str())));
     let mut lines = match &args.input {
         Some(path) => post(client, &query, open(path).await?).await?,
         None if stdin_is_terminal() => {

@@ -22,6 +22,7 @@ pub(crate) mod restart;
 pub(crate) mod rm;
 pub(crate) mod rmi;
 pub(crate) mod run;
+pub(crate) mod save;
 pub(crate) mod start;
 pub(crate) mod stop;
 pub(crate) mod tag;
@@ -95,6 +96,7 @@ async fn of_image(verb: OfImage, host: Host) -> Result<u8, Failure> {
     match verb {
         OfImage::Import(args) => import::run(&args, &client).await,
         OfImage::Load(args) => load::run(&args, &client).await,
+        OfImage::Save(args) => save::run(&args, &client).await,
         OfImage::Tag(args) => tag::run(&args, &client).await,
     }
 }

@@ -1,5 +1,6 @@
 //! The `hulld` program from outside: as a process, and through real clients.
 
+mod archives;
 mod docker_cli;
 mod harness;
 mod process;

@@ -1,7 +1,8 @@
 //! The store's errors as the engine's: whose fault it is decides about the kind.
 
 use hull_images::{
-    FindError, ImageError, ImportError, LayerError, LoadError, RemoveError, StoreError, UnpackError,
+    FindError, ImageError, ImportError, LayerError, LoadError, RemoveError, SaveError, StoreError,
+    UnpackError,
 };
 
 use crate::error::{EngineError, ErrorKind};
@@ -47,6 +48,16 @@ pub(super) fn import_failed(error: ImportError) -> EngineError {
         ImportError::Image(error) => image_failed(error),
         other => EngineError::Image(other.to_string(), ErrorKind::InvalidParameter),
     }
+}
+
+pub(super) fn save_failed(error: SaveError) -> EngineError {
+    let kind = match error {
+        SaveError::Find(error) => return find_failed(error),
+        SaveError::Store(error) => return store_failed(&error),
+        SaveError::NotFound(_) | SaveError::Platform { .. } => ErrorKind::NotFound,
+        SaveError::Document(_) | SaveError::Layer { .. } | SaveError::Write(_) => ErrorKind::System,
+    };
+    EngineError::Image(error.to_string(), kind)
 }
 
 pub(super) fn remove_failed(error: RemoveError) -> EngineError {

@@ -4,21 +4,20 @@
 //! What is stored, and how, is the crate `hull-images`' business.
 
 mod failure;
+mod transfer;
 mod view;
 
 use std::path::Path;
 use std::sync::Arc;
 
-use hull_images::{Image, Import, Loaded, Reference, RemoveOptions, Removed, Store, Usage};
-use tokio::io::AsyncRead;
-use tokio::sync::mpsc;
-use tokio_util::io::SyncIoBridge;
-
 use crate::error::{EngineError, ErrorKind};
 use crate::events::{Event, EventBus};
 use crate::registry::Registry;
 use crate::time::Timestamp;
-use failure::{find_failed, import_failed, load_failed, remove_failed, store_failed};
+use failure::{find_failed, remove_failed, store_failed};
+pub use hull_images::Platform;
+use hull_images::{Image, Reference, RemoveOptions, Removed, Store, Usage};
+pub use transfer::{Archive, LoadOptions, LoadStep};
 pub(crate) use view::{ImageConfig, RunImage};
 pub use view::{ImageInspect, ImageSummary, ImportOptions, Removal};
 
@@ -126,58 +125,6 @@ impl Images {
         })
     }
 
-    /// Loads what `save` writes: an archive of images, compressed or not. Lines such as
-    /// `Loaded image: busybox:latest` come on `progress` as they happen.
-    ///
-    /// # Errors
-    /// The archive is damaged or hostile, or there is no space.
-    pub async fn load(
-        &self,
-        archive: impl AsyncRead + Send + Unpin + 'static,
-        progress: mpsc::Sender<String>,
-    ) -> Result<(), EngineError> {
-        let archive = SyncIoBridge::new(archive);
-        let load =
-            self.blocking(move |store| store.load(archive, &mut |_| {}).map_err(load_failed));
-        for loaded in load.await? {
-            self.tell("load", &loaded.image.to_string(), loaded.name.as_ref());
-            for line in lines(&loaded) {
-                if progress.send(line).await.is_err() {
-                    // Nobody wants to know; it is loaded all the same.
-                    break;
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Makes an image of one layer from a tar of a root filesystem; gives its id.
-    ///
-    /// # Errors
-    /// The archive is damaged or hostile, or there is no space.
-    pub async fn import(
-        &self,
-        archive: impl AsyncRead + Send + Unpin + 'static,
-        options: ImportOptions,
-    ) -> Result<String, EngineError> {
-        let name = match options.reference.as_str() {
-            "" => None,
-            text => Some(parse(text)?.or_latest()),
-        };
-        let import = Import {
-            name: name.clone(),
-            message: Some(options.message).filter(|m| !m.is_empty()),
-            changes: options.changes,
-            platform: None,
-        };
-        let archive = SyncIoBridge::new(archive);
-        let made =
-            self.blocking(move |store| store.import(archive, &import).map_err(import_failed));
-        let id = made.await?.to_string();
-        self.tell("import", &id, name.as_ref());
-        Ok(id)
-    }
-
     /// Gives an image another name.
     ///
     /// # Errors
@@ -279,22 +226,6 @@ fn find(store: &Store, reference: &str) -> Result<Image, EngineError> {
 fn parse(reference: &str) -> Result<Reference, EngineError> {
     let parsed: Result<Reference, _> = reference.parse();
     parsed.map_err(|e| EngineError::Image(e.to_string(), ErrorKind::InvalidParameter))
-}
-
-fn lines(loaded: &Loaded) -> Vec<String> {
-    let Some(name) = &loaded.name else {
-        return vec![format!("Loaded image ID: {}", loaded.image)];
-    };
-    let name = name.familiar();
-    let replaced = loaded.replaced.as_ref().map(|old| {
-        format!(
-            "The image {name} already exists, renaming the old one with ID {old} to empty string"
-        )
-    });
-    replaced
-        .into_iter()
-        .chain([format!("Loaded image: {name}")])
-        .collect()
 }
 
 fn removal(removed: Removed) -> Removal {

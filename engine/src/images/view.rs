@@ -52,6 +52,8 @@ pub struct ImportOptions {
     pub message: String,
     /// Dockerfile instructions for its configuration.
     pub changes: Vec<String>,
+    /// `linux/arm64`; empty for this machine's.
+    pub platform: String,
 }
 
 /// How removal went: Docker's `Untagged` and `Deleted`.

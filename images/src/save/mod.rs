@@ -177,6 +177,11 @@ enum Source {
 }
 
 impl Saving {
+    /// The images, in the order of their names.
+    pub fn images(&self) -> impl Iterator<Item = &ImageId> {
+        self.images.iter().map(|image| &image.id)
+    }
+
     /// Writes the archive.
     pub fn write(&self, out: impl Write) -> Result<(), SaveError> {
         let sizes = self.measure()?;

@@ -5,13 +5,15 @@ use std::io;
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt, stream};
 use http_body_util::BodyExt;
-use hull_engine::{EngineError, ImportOptions};
+use hull_engine::{EngineError, ImportOptions, LoadOptions, LoadStep};
 use serde::Serialize;
 use tokio::io::AsyncRead;
 use tokio::sync::mpsc;
 use tokio_util::io::StreamReader;
 
 use super::name::target;
+use super::progress;
+use super::save::platform;
 use crate::api::App;
 use crate::http::body::Upload;
 use crate::http::{ApiError, Reply, Request};
@@ -23,8 +25,15 @@ const UPLOAD_QUEUE: usize = 4;
 #[derive(Serialize)]
 #[serde(untagged)]
 enum Line {
-    Progress {
+    Stream {
         stream: String,
+    },
+    #[serde(rename_all = "camelCase")]
+    Layer {
+        status: &'static str,
+        progress_detail: Counts,
+        progress: String,
+        id: String,
     },
     #[serde(rename_all = "camelCase")]
     Failure {
@@ -34,8 +43,33 @@ enum Line {
 }
 
 #[derive(Serialize)]
+struct Counts {
+    current: u64,
+    total: u64,
+}
+
+#[derive(Serialize)]
 struct Detail {
     message: String,
+}
+
+impl From<LoadStep> for Line {
+    fn from(step: LoadStep) -> Self {
+        match step {
+            LoadStep::Line(text) => Self::Stream {
+                stream: format!("{}\n", text.trim_end()),
+            },
+            LoadStep::Layer { layer, done, total } => Self::Layer {
+                status: "Loading layer",
+                progress: progress::bar(done, total),
+                progress_detail: Counts {
+                    current: done,
+                    total,
+                },
+                id: layer,
+            },
+        }
+    }
 }
 
 impl Line {
@@ -50,15 +84,19 @@ impl Line {
     }
 }
 
-/// `POST /images/load?quiet=`. The status goes out before the archive has been read, so a
+/// `POST /images/load?quiet=&platform=`. The status goes out before the archive has been read, so a
 /// failure is the last line.
 pub(super) async fn load(app: App, request: Request) -> Result<Reply, ApiError> {
+    let options = LoadOptions {
+        platform: platform(request.query.text("platform"))?,
+        quiet: request.query.flag("quiet"),
+    };
     let Request { body, gone, .. } = request;
     let (progress, lines) = mpsc::channel(16);
     let loading = async move {
         let (archive, upload) = upload(body);
         let images = app.engine.images();
-        let (loaded, ()) = tokio::join!(images.load(archive, progress), upload);
+        let (loaded, ()) = tokio::join!(images.load(archive, options, progress), upload);
         loaded
     };
     Ok(Reply::json_lines(until_done(lines, loading), gone))
@@ -83,6 +121,7 @@ pub(super) async fn create(app: App, request: Request) -> Result<Reply, ApiError
         ),
         message: query.get("message").unwrap_or_default().to_owned(),
         changes: query.all("changes").map(str::to_owned).collect(),
+        platform: query.get("platform").unwrap_or_default().to_owned(),
     };
     let (archive, upload) = upload(request.body);
     let images = app.engine.images();
@@ -133,12 +172,9 @@ fn upload(
 /// The lines of some work as they come, and its failure as the last. The work goes on only as
 /// far as the lines are taken.
 fn until_done(
-    lines: mpsc::Receiver<String>,
+    lines: mpsc::Receiver<LoadStep>,
     work: impl Future<Output = Result<(), EngineError>> + Send + 'static,
 ) -> impl Stream<Item = Line> + Send {
-    let line = |text: String| Line::Progress {
-        stream: format!("{}\n", text.trim_end()),
-    };
     let state = (lines, Some(Box::pin(work)), None);
     stream::unfold(
         state,
@@ -146,7 +182,7 @@ fn until_done(
             while let Some(working) = work.as_mut() {
                 tokio::select! {
                     biased;
-                    Some(text) = lines.recv() => return Some((line(text), (lines, work, failure))),
+                    Some(step) = lines.recv() => return Some((Line::from(step), (lines, work, failure))),
                     done = working => {
                         failure = done.err();
                         work = None;
@@ -154,7 +190,7 @@ fn until_done(
                 }
             }
             match lines.recv().await {
-                Some(text) => Some((line(text), (lines, work, failure))),
+                Some(step) => Some((Line::from(step), (lines, work, failure))),
                 None => failure
                     .take()
                     .map(|e| (Line::failure(&e), (lines, work, None))),
@@ -171,8 +207,14 @@ mod tests {
     async fn lines_come_before_the_failure() {
         let (sender, lines) = mpsc::channel(4);
         let work = async move {
+            let layer = LoadStep::Layer {
+                layer: "39e26462865d".to_owned(),
+                done: 500_000,
+                total: 1_000_000,
+            };
+            sender.send(layer).await.unwrap();
             for text in ["Loaded image: a:1", "Loaded image: b:1\n"] {
-                sender.send(text.to_owned()).await.unwrap();
+                sender.send(LoadStep::Line(text.to_owned())).await.unwrap();
             }
             Err(EngineError::Invalid("damaged".into()))
         };
@@ -183,6 +225,7 @@ mod tests {
         assert_eq!(
             got,
             [
+                r#"{"status":"Loading layer","progressDetail":{"current":500000,"total":1000000},"progress":"[=========================>                         ]    500kB/1MB","id":"39e26462865d"}"#,
                 r#"{"stream":"Loaded image: a:1\n"}"#,
                 r#"{"stream":"Loaded image: b:1\n"}"#,
                 r#"{"errorDetail":{"message":"damaged"},"error":"damaged"}"#,

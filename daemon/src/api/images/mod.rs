@@ -6,6 +6,8 @@ mod history;
 mod inspect;
 mod list;
 mod name;
+mod progress;
+mod save;
 
 use hyper::Method;
 
@@ -15,6 +17,8 @@ use crate::http::route::Router;
 
 pub(super) fn routes(router: &mut Router<App>) {
     router.add(Method::GET, "/images/json", list::list);
+    router.add(Method::GET, "/images/get", save::several);
+    router.add(Method::GET, "/images/{name..}/get", save::one);
     router.add(Method::POST, "/images/load", archive::load);
     router.add(Method::POST, "/images/create", archive::create);
     router.add(Method::GET, "/images/{name..}/json", inspect::inspect);
