@@ -10,7 +10,7 @@ use crate::api::*;
 use crate::container::{Beginning, Blueprint, Command, attach, exec, start_task};
 use crate::context::Context;
 use crate::error::EngineError;
-use crate::events::EventStream;
+use crate::events::{EventStream, Window};
 use crate::id::{ContainerId, ContainerName, ExecId};
 use crate::images::Images;
 use crate::layout::{Layout, make_private, remove_tree};
@@ -112,9 +112,9 @@ impl Engine {
         &self.context.images
     }
 
-    /// What happens from now on.
-    pub fn events(&self) -> EventStream {
-        self.context.events.subscribe()
+    /// What has happened in the window, as far as it is remembered, and what happens from now on.
+    pub fn events(&self, window: Window) -> EventStream {
+        self.context.events.listen(window)
     }
 
     /// Makes a container; with no name, one is made up.

@@ -40,7 +40,7 @@ mod waiting;
 
 pub use engine::{Engine, Info};
 pub use error::{EngineError, ErrorKind, RuntimeFailure};
-pub use events::{Event, EventStream};
+pub use events::{Event, EventStream, Window};
 pub use hull_protocol::agent::TerminalSize;
 pub use id::{ContainerId, ContainerName, ExecId};
 pub use images::{

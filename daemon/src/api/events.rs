@@ -2,18 +2,17 @@
 
 mod filter;
 
-use std::time::Duration;
-
 use bollard_stubs::models::{
     EventActor, EventMessage, EventMessageScopeEnum, EventMessageTypeEnum,
 };
-use futures_util::{Stream, StreamExt, stream};
-use hull_engine::{Event, EventStream, Timestamp};
+use futures_util::{StreamExt, stream};
+use hull_engine::{Event, EventStream, Window};
 use hyper::Method;
 use serde::Serialize;
 
 use self::filter::Filter;
 use super::{App, time};
+use crate::http::query::Query;
 use crate::http::route::Router;
 use crate::http::{ApiError, Reply, Request};
 
@@ -22,42 +21,32 @@ pub(super) fn routes(router: &mut Router<App>) {
 }
 
 async fn events(app: App, request: Request) -> Result<Reply, ApiError> {
-    let moment = |name| {
-        request
-            .query
-            .text(name)
-            .map(|text| time::parse(name, text))
-            .transpose()
-    };
-    let (since, until) = (moment("since")?, moment("until")?);
+    let window = window(&request.query)?;
     let filter = Filter::parse(request.filters()?)?;
-    let events = app.engine.events();
-    let lines = between(events, since, until)
+    let next = |mut events: EventStream| async { Some((events.next().await?, events)) };
+    let lines = stream::unfold(app.engine.events(window), next)
         .filter(move |event| std::future::ready(filter.passes(event)))
         .map(Line::from);
     Ok(Reply::json_lines(lines, request.gone))
 }
 
-fn between(
-    events: EventStream,
-    since: Option<Timestamp>,
-    until: Option<Timestamp>,
-) -> impl Stream<Item = Event> + Send {
-    let next = |mut events: EventStream| async { Some((events.next().await?, events)) };
-    let end = async move {
-        match until {
-            Some(until) => tokio::time::sleep(from_now(until)).await,
-            None => std::future::pending().await,
-        }
+fn window(query: &Query) -> Result<Window, ApiError> {
+    let moment = |name| {
+        let text = query.text(name);
+        text.map(|text| time::parse(name, text)).transpose()
     };
-    stream::unfold(events, next)
-        .take_until(end)
-        .skip_while(move |e| std::future::ready(since.is_some_and(|since| e.time < since)))
-}
-
-fn from_now(moment: Timestamp) -> Duration {
-    let nanos = moment.0.saturating_sub(Timestamp::now().0);
-    Duration::from_nanos(u64::try_from(nanos).unwrap_or(0))
+    let (since, until) = (moment("since")?, moment("until")?);
+    if let (Some(from), Some(to)) = (since, until)
+        && to < from
+    {
+        let text = |name| query.text(name).unwrap_or_default();
+        return Err(ApiError::bad_request(format!(
+            "`since` time ({}) cannot be after `until` time ({})",
+            text("since"),
+            text("until")
+        )));
+    }
+    Ok(Window { since, until })
 }
 
 /// The first three fields are for clients from before there were others than containers.
@@ -117,9 +106,23 @@ fn kind(kind: &str) -> EventMessageTypeEnum {
 mod tests {
     use std::collections::BTreeMap;
 
+    use hull_engine::Timestamp;
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn a_window_that_ends_before_it_begins_is_refused() {
+        let parse = |text| window(&Query::parse(Some(text)));
+        let good = parse("since=5.000000001&until=1970-01-01T00:00:06Z").unwrap();
+        assert_eq!(good.since, Some(Timestamp(5_000_000_001)));
+        assert_eq!(good.until, Some(Timestamp(6_000_000_000)));
+        let none = parse("since=&filters=").unwrap();
+        assert!(none.since.is_none() && none.until.is_none());
+        let error = parse("since=7.5&until=7").unwrap_err();
+        let said = "`since` time (7.5) cannot be after `until` time (7)";
+        assert_eq!(error.message, said);
+    }
 
     #[test]
     fn a_line_is_dockers() {

@@ -107,3 +107,32 @@ fn a_damaged_archive_is_refused_and_leaves_nothing() {
         assert_eq!(daemon.docker(&["images", "-aq"]).ok(), "");
     }
 }
+
+#[test]
+fn past_events_are_replayed_and_the_window_closes() {
+    let daemon = Daemon::start();
+    let empty_tar = [0; 1024];
+    let imported = daemon.docker_with(&["import", "-", "a:1"], &empty_tar).ok();
+    daemon.docker(&["tag", "a:1", "a:2"]).ok();
+    let events = |args: &[&str]| {
+        let format = [
+            "--format",
+            "{{.Type}} {{.Action}} {{.Actor.Attributes.name}}",
+        ];
+        let all = [&["events"], args, &format].concat();
+        daemon.docker(&all).ok()
+    };
+    // Docker counts in whole seconds: up to the end of this one.
+    let now = std::time::UNIX_EPOCH.elapsed().unwrap().as_secs() + 1;
+    let until = now.to_string();
+    let all = events(&["--since", "10m", "--until", &until]);
+    assert_eq!(all, "image import a:1\nimage tag a:2\n", "{imported}");
+    let tagged = events(&["--until", &until, "--filter", "event=tag"]);
+    assert_eq!(tagged, "image tag a:2\n");
+    let long_ago = events(&["--since", "20m", "--until", "10m"]);
+    assert_eq!(long_ago, "");
+    let backwards = daemon.docker(&["events", "--since", "2000", "--until", "1000"]);
+    let said = "Error response from daemon: `since` time (2000) cannot be after \
+                `until` time (1000)";
+    refused(&backwards, 1, said);
+}

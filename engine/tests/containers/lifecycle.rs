@@ -1,14 +1,14 @@
 use std::time::Duration;
 
-use hull_engine::ErrorKind;
 use hull_engine::api::*;
+use hull_engine::{ErrorKind, Window};
 
 use crate::bench::*;
 
 #[tokio::test]
 async fn a_container_runs_logs_exits_and_leaves_nothing() {
     let (bench, engine) = Bench::new().await;
-    let mut events = engine.events();
+    let mut events = engine.events(Window::default());
     let id = run(
         &engine,
         shell("echo hello; echo oops >&2; echo $FROM_IMAGE; exit 3"),
