@@ -20,6 +20,8 @@ pub struct Image {
     pub manifest: Digest,
     /// The image that it was built or committed from, here.
     pub parent: Option<ImageId>,
+    /// Others were built or committed on top of it here.
+    pub has_children: bool,
     pub tags: Vec<Reference>,
     /// By repository, where a registry knows it.
     pub digests: Vec<Reference>,
@@ -45,6 +47,11 @@ pub struct ImageLayer {
 }
 
 impl Image {
+    /// Only images above it need it.
+    pub fn is_intermediate(&self) -> bool {
+        self.has_children && self.tags.is_empty() && self.digests.is_empty()
+    }
+
     /// No name leads to it.
     pub fn is_dangling(&self) -> bool {
         self.tags.is_empty()
@@ -75,6 +82,17 @@ impl Store {
         let db = self.inner.database();
         let count: i64 = db.query_row("SELECT count(*) FROM images", [], |row| row.get(0))?;
         Ok(usize::try_from(count).unwrap_or_default())
+    }
+
+    /// Bytes of all images' unpacked layers, each counted once.
+    pub fn layers_size(&self) -> Result<u64, StoreError> {
+        let query = "SELECT coalesce(sum(size), 0) FROM layers
+                     WHERE chain IN (SELECT chain FROM image_layers)";
+        let size: i64 = self
+            .inner
+            .database()
+            .query_row(query, [], |row| row.get(0))?;
+        Ok(size.cast_unsigned())
     }
 
     /// One image.
@@ -119,6 +137,7 @@ impl Inner {
             id: *id,
             manifest,
             parent,
+            has_children: !children(db, id)?.is_empty(),
             tags: tags(db, id)?,
             digests: digests(db, id)?,
             size: size.cast_unsigned(),

@@ -61,7 +61,6 @@ const NOT_YET: &[(Method, &str, &str)] = &[
     ),
     (Method::POST, "/grpc", "BuildKit"),
     (Method::GET, "/images/search", "searching a registry"),
-    (Method::POST, "/images/prune", "pruning images"),
     (Method::POST, "/images/{name..}/push", "pushing images"),
     (Method::POST, "/networks/create", "user networks"),
     (Method::POST, "/networks/{id}/connect", "user networks"),

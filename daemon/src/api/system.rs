@@ -41,6 +41,9 @@ pub(super) fn routes(router: &mut Router<App>) {
     });
 }
 
+/// What takes space on disk.
+const DISK_USERS: [&str; 4] = ["image", "container", "volume", "build-cache"];
+
 fn pong(text: &'static str) -> Reply {
     let mut response = Response::new(body::whole(text));
     // Said of the answer to HEAD too, where hyper leaves it out.
@@ -205,23 +208,36 @@ fn registries() -> RegistryServiceConfig {
     }
 }
 
-async fn disk_usage(app: App, _: Request) -> Result<Reply, ApiError> {
-    let everything = ListOptions {
-        all: true,
-        size: true,
-        ..ListOptions::default()
-    };
-    let containers = app.engine.list(everything).await?;
-    let images = app.engine.images().list().await?;
-    let containers = containers
-        .into_iter()
-        .map(super::containers::summary)
-        .collect();
-    Reply::json(&SystemDataUsageResponse {
-        layers_size: i64::try_from(images.iter().map(|i| i.size).sum::<u64>()).ok(),
-        images: Some(images.into_iter().map(super::images::summary).collect()),
-        containers: Some(containers),
-        volumes: Some(Vec::new()),
-        build_cache: Some(Vec::new()),
-    })
+/// `GET /system/df?type=`
+async fn disk_usage(app: App, request: Request) -> Result<Reply, ApiError> {
+    let types: Vec<&str> = request.query.all("type").collect();
+    if let Some(unknown) = types.iter().find(|kind| !DISK_USERS.contains(kind)) {
+        return Err(ApiError::bad_request(format!(
+            "unknown object type: {unknown}"
+        )));
+    }
+    let asked = |kind| types.is_empty() || types.contains(&kind);
+    let mut usage = SystemDataUsageResponse::default();
+    if asked("image") {
+        let found = app.engine.images().disk_usage().await?;
+        let images = found.images.into_iter().filter(|i| !i.intermediate);
+        usage.images = Some(images.map(super::images::summary).collect());
+        usage.layers_size = i64::try_from(found.layers).ok();
+    }
+    if asked("container") {
+        let everything = ListOptions {
+            all: true,
+            size: true,
+            ..ListOptions::default()
+        };
+        let containers = app.engine.list(everything).await?.into_iter();
+        usage.containers = Some(containers.map(super::containers::summary).collect());
+    }
+    if asked("volume") {
+        usage.volumes = Some(Vec::new());
+    }
+    if asked("build-cache") {
+        usage.build_cache = Some(Vec::new());
+    }
+    Reply::json(&usage)
 }

@@ -13,6 +13,56 @@ pub(super) fn parse(name: &str, text: &str) -> Result<Timestamp, ApiError> {
         .ok_or_else(|| ApiError::bad_request(format!("invalid value for {name:?}: {text:?}")))
 }
 
+/// Reads the one value of an `until` filter: a moment, or how long ago (`1h30m`).
+pub(super) fn filter(values: &[String]) -> Result<Timestamp, ApiError> {
+    let [text] = values else {
+        return Err(ApiError::bad_request(
+            "more than one until filter specified",
+        ));
+    };
+    let ago = || Some(Timestamp(Timestamp::now().0.checked_sub(duration(text)?)?));
+    let moment = ago().or_else(|| unix(text)).or_else(|| date(text));
+    moment.ok_or_else(|| {
+        ApiError::bad_request(format!(
+            "failed to parse value as time or duration: {text:?}"
+        ))
+    })
+}
+
+/// RFC 3339, of which everything behind the day may be missing; then it is UTC.
+fn date(text: &str) -> Option<Timestamp> {
+    let completed = ["", "Z", ":00Z", ":00:00Z", "T00:00:00Z"];
+    completed
+        .iter()
+        .find_map(|rest| format!("{text}{rest}").parse().ok())
+}
+
+/// Go's durations in nanoseconds: `24h`, `1h30m`, `1.5s`.
+fn duration(text: &str) -> Option<i64> {
+    let mut rest = text;
+    let mut total: f64 = 0.0;
+    while !rest.is_empty() {
+        let digits = rest.find(|c: char| !(c.is_ascii_digit() || c == '.'))?;
+        let (number, tail) = rest.split_at(digits);
+        let unit = tail
+            .find(|c: char| c.is_ascii_digit() || c == '.')
+            .unwrap_or(tail.len());
+        let (unit, tail) = tail.split_at(unit);
+        let nanos = match unit {
+            "h" => 3600.0 * NANOS as f64,
+            "m" => 60.0 * NANOS as f64,
+            "s" => NANOS as f64,
+            "ms" => 1e6,
+            "us" | "µs" => 1e3,
+            "ns" => 1.0,
+            _ => return None,
+        };
+        total += number.parse::<f64>().ok()? * nanos;
+        rest = tail;
+    }
+    (!text.is_empty() && total < i64::MAX as f64).then_some(total as i64)
+}
+
 fn unix(text: &str) -> Option<Timestamp> {
     let (seconds, fraction) = text.split_once('.').unwrap_or((text, ""));
     if !fraction.bytes().all(|b| b.is_ascii_digit()) {
@@ -36,6 +86,28 @@ fn unix(text: &str) -> Option<Timestamp> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_until_filter_is_a_moment_or_an_age() {
+        for (text, expected) in [
+            ("24h", Some(24 * 3600 * NANOS)),
+            ("1h30m", Some(5400 * NANOS)),
+            ("1.5s", Some(1_500_000_000)),
+            ("10", None),
+            ("h", None),
+            ("1d", None),
+            ("99999999999h", None),
+            ("", None),
+        ] {
+            assert_eq!(duration(text), expected, "{text}");
+        }
+        let moment = |text: &str| filter(&[text.to_owned()]).ok().map(|t| t.0);
+        assert_eq!(moment("1.5"), Some(1_500_000_000));
+        assert_eq!(moment("1970-01-01T00:00:02"), Some(2 * NANOS));
+        assert_eq!(moment("1970-01-02"), Some(86_400 * NANOS));
+        assert!(moment("1h").is_some());
+        assert_eq!(moment("bogus"), None);
+    }
 
     #[test]
     fn moments_are_seconds_or_dates() {

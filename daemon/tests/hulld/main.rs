@@ -3,4 +3,5 @@
 mod archives;
 mod docker_cli;
 mod harness;
+mod images;
 mod process;

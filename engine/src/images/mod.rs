@@ -4,6 +4,8 @@
 //! What is stored, and how, is the crate `hull-images`' business.
 
 mod failure;
+mod history;
+mod prune;
 mod transfer;
 mod view;
 
@@ -15,11 +17,14 @@ use crate::events::{Event, EventBus};
 use crate::registry::Registry;
 use crate::time::Timestamp;
 use failure::{find_failed, remove_failed, store_failed};
-pub use hull_images::Platform;
-use hull_images::{Image, Reference, RemoveOptions, Removed, Store, Usage};
+use hull_images::{Image, Reference, Removed, Store, Usage};
+pub use hull_images::{Platform, RemoveOptions};
 pub use transfer::{Archive, LoadOptions, LoadStep};
+pub use view::{
+    DiskUsage, HistoryStep, ImageInspect, ImageSummary, ImportOptions, PruneOptions, Pruned,
+    Removal,
+};
 pub(crate) use view::{ImageConfig, RunImage};
-pub use view::{ImageInspect, ImageSummary, ImportOptions, Removal};
 
 /// The image store.
 #[derive(Clone, Debug)]
@@ -95,6 +100,23 @@ impl Images {
         Ok(images.iter().map(|image| self.summary(image)).collect())
     }
 
+    /// What they take on disk.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn disk_usage(&self) -> Result<DiskUsage, EngineError> {
+        let read = self.blocking(|store| {
+            let images = store.list().map_err(|e| store_failed(&e))?;
+            let layers = store.layers_size().map_err(|e| store_failed(&e))?;
+            Ok((images, layers))
+        });
+        let (images, layers) = read.await?;
+        Ok(DiskUsage {
+            images: images.iter().map(|image| self.summary(image)).collect(),
+            layers,
+        })
+    }
+
     /// One, by reference, id or id prefix.
     ///
     /// # Errors
@@ -117,6 +139,14 @@ impl Images {
             comment: image.config.comment,
             configuration: serde_json::from_slice(&bytes)
                 .map_err(|e| EngineError::Image(e.to_string(), ErrorKind::System))?,
+            docker_version: image.config.docker_version,
+            variant: image.config.platform.variant,
+            last_tagged: image.tagged.and_then(|t| t.to_string().parse().ok()),
+            layer_files: image
+                .layers
+                .iter()
+                .map(|layer| layer.path.clone())
+                .collect(),
             diff_ids: image
                 .layers
                 .iter()
@@ -146,15 +176,23 @@ impl Images {
     ///
     /// # Errors
     /// No such image, or it is in use.
-    pub async fn remove(&self, reference: &str, force: bool) -> Result<Vec<Removal>, EngineError> {
+    pub async fn remove(
+        &self,
+        reference: &str,
+        options: RemoveOptions,
+    ) -> Result<Vec<Removal>, EngineError> {
         let (reference, usages) = (reference.to_owned(), self.usages());
-        let options = RemoveOptions { force, prune: true };
         let removed = self.blocking(move |store| {
             store
                 .remove(&reference, options, &usages)
                 .map_err(remove_failed)
         });
         let removed = removed.await?;
+        Ok(self.told(removed))
+    }
+
+    /// Tells the world, and the caller, of what is gone.
+    fn told(&self, removed: Vec<Removed>) -> Vec<Removal> {
         for gone in &removed {
             match gone {
                 Removed::Untagged(name) => self.tell("untag", &name.familiar(), Some(name)),
@@ -162,7 +200,7 @@ impl Images {
                 Removed::DeletedLayer(_) => {}
             }
         }
-        Ok(removed.into_iter().map(removal).collect())
+        removed.into_iter().map(removal).collect()
     }
 
     async fn blocking<T: Send + 'static>(
@@ -202,6 +240,9 @@ impl Images {
                 .created
                 .and_then(|t| t.to_string().parse().ok()),
             size: image.size,
+            parent: image.parent.map(|id| id.to_string()).unwrap_or_default(),
+            shared: image.shared,
+            intermediate: image.is_intermediate(),
             labels: image.config.config.labels.clone().unwrap_or_default(),
         }
     }

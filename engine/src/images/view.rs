@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use crate::time::Timestamp;
 
 /// One image in a list.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct ImageSummary {
     /// `sha256:…` of its configuration.
     pub id: String,
@@ -22,10 +22,16 @@ pub struct ImageSummary {
     pub labels: BTreeMap<String, String>,
     /// How many containers use it.
     pub containers: usize,
+    /// The image that it was built from here; empty for none.
+    pub parent: String,
+    /// Bytes of its layers that other images have, too.
+    pub shared: u64,
+    /// Only images that were built from it need it.
+    pub intermediate: bool,
 }
 
 /// All there is to know about one image.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct ImageInspect {
     /// As in a list.
     pub summary: ImageSummary,
@@ -39,8 +45,63 @@ pub struct ImageInspect {
     pub comment: String,
     /// The OCI image configuration, as stored.
     pub configuration: serde_json::Value,
+    /// What built it, if it says so.
+    pub docker_version: String,
+    /// `v7`; empty for most.
+    pub variant: String,
+    /// When it last got a name here.
+    pub last_tagged: Option<Timestamp>,
     /// Digests of its unpacked layers, the lowest first.
     pub diff_ids: Vec<String>,
+    /// Where those layers are.
+    pub layer_files: Vec<PathBuf>,
+}
+
+/// A step of how an image was made.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct HistoryStep {
+    /// The image that this step made, where that is here.
+    pub id: Option<String>,
+    /// When.
+    pub created: Option<Timestamp>,
+    /// A command line.
+    pub created_by: String,
+    /// Bytes that it added.
+    pub size: u64,
+    /// A remark.
+    pub comment: String,
+    /// That image's names.
+    pub tags: Vec<String>,
+}
+
+/// What is not to be kept.
+#[derive(Clone, Debug, Default)]
+pub struct PruneOptions {
+    /// Also images with names, if no container uses them.
+    pub all: bool,
+    /// Only what is older.
+    pub until: Option<Timestamp>,
+    /// `key` or `key=value`: only images with all of these, and with none of those.
+    pub labels: Vec<String>,
+    pub not_labels: Vec<String>,
+}
+
+/// What pruning removed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pruned {
+    /// In order.
+    pub removals: Vec<Removal>,
+    /// Bytes given back.
+    pub reclaimed: u64,
+}
+
+/// What images take on disk.
+#[derive(Clone, Debug)]
+pub struct DiskUsage {
+    /// Newest first.
+    pub images: Vec<ImageSummary>,
+    /// Bytes of all layers, each counted once.
+    pub layers: u64,
 }
 
 /// What `import` is told beside the archive.

@@ -5,6 +5,12 @@ use hull_engine::{ErrorKind, Window};
 
 use crate::bench::*;
 
+/// How an image is removed when nothing more is said.
+const PLAIN: hull_engine::RemoveOptions = hull_engine::RemoveOptions {
+    force: false,
+    prune: true,
+};
+
 #[tokio::test]
 async fn a_container_runs_logs_exits_and_leaves_nothing() {
     let (bench, engine) = Bench::new().await;
@@ -282,14 +288,14 @@ async fn lists_filter_and_order() {
 async fn an_image_in_use_is_not_removed() {
     let (_bench, engine) = Bench::new().await;
     let id = create(&engine, shell("true")).await;
-    let refused = engine.images().remove("img", false).await.unwrap_err();
+    let refused = engine.images().remove("img", PLAIN).await.unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::Conflict);
     assert_eq!(engine.images().list().await.unwrap()[0].containers, 1);
     remove(&engine, &id).await;
     assert!(
         !engine
             .images()
-            .remove("img", false)
+            .remove("img", PLAIN)
             .await
             .unwrap()
             .is_empty()

@@ -6,7 +6,9 @@ mod history;
 mod inspect;
 mod list;
 mod name;
+mod pattern;
 mod progress;
+mod prune;
 mod save;
 
 use hyper::Method;
@@ -19,6 +21,7 @@ pub(super) fn routes(router: &mut Router<App>) {
     router.add(Method::GET, "/images/json", list::list);
     router.add(Method::GET, "/images/get", save::several);
     router.add(Method::GET, "/images/{name..}/get", save::one);
+    router.add(Method::POST, "/images/prune", prune::prune);
     router.add(Method::POST, "/images/load", archive::load);
     router.add(Method::POST, "/images/create", archive::create);
     router.add(Method::GET, "/images/{name..}/json", inspect::inspect);

@@ -1,7 +1,7 @@
 //! Giving images names and taking them away.
 
 use bollard_stubs::models::ImageDeleteResponseItem;
-use hull_engine::Removal;
+use hull_engine::{Removal, RemoveOptions};
 use hyper::StatusCode;
 
 use crate::api::App;
@@ -15,14 +15,17 @@ pub(super) async fn tag(app: App, request: Request) -> Result<Reply, ApiError> {
     Ok(Reply::empty(StatusCode::CREATED))
 }
 
-/// `DELETE /images/{name}?force=`. (`noprune` keeps untagged parents, which there are none of.)
+/// `DELETE /images/{name}?force=&noprune=`
 pub(super) async fn remove(app: App, request: Request) -> Result<Reply, ApiError> {
-    let force = request.query.flag("force");
-    let removals = app.engine.images().remove(request.name(), force).await?;
+    let options = RemoveOptions {
+        force: request.query.flag("force"),
+        prune: !request.query.flag("noprune"),
+    };
+    let removals = app.engine.images().remove(request.name(), options).await?;
     Reply::json(&removals.into_iter().map(item).collect::<Vec<_>>())
 }
 
-fn item(removal: Removal) -> ImageDeleteResponseItem {
+pub(super) fn item(removal: Removal) -> ImageDeleteResponseItem {
     let (untagged, deleted) = match removal {
         Removal::Untagged(name) => (Some(name), None),
         Removal::Deleted(id) => (None, Some(id)),
