@@ -93,6 +93,14 @@ pub(crate) fn guarded(role: Role) -> Vec<Guarded> {
         argument: 0,
         value: PR_SET_VMA,
     }];
+    if cfg!(debug_assertions) {
+        // The standard library then checks that a descriptor that it closes is open.
+        list.push(Guarded {
+            call: libc::SYS_fcntl,
+            argument: 1,
+            value: libc::F_GETFD as u64,
+        });
+    }
     let request = match role {
         Role::Vcpu => Some(KVM_RUN),
         Role::Main | Role::Vsock => Some(libc::FIONBIO),

@@ -16,7 +16,9 @@ pub(crate) use super::role::Role;
 // `PROGRAMS: [&[sock_filter]; 6]`, in the order of `Role::ALL`.
 include!(concat!(env!("OUT_DIR"), "/seccomp.rs"));
 
-static ARMED: AtomicBool = AtomicBool::new(false);
+/// Tests of this crate run every device's thread under its program: a call that it does not let
+/// through ends the test.
+static ARMED: AtomicBool = AtomicBool::new(cfg!(test));
 
 /// From now on [`enter`] means it. A VMM without a jail, as tests use one, never calls this.
 pub(crate) fn arm() {
@@ -68,6 +70,35 @@ mod tests {
                 program.iter().map(fields).eq(compiled.iter().map(fields)),
                 "{role:?}"
             );
+        }
+    }
+
+    /// How a process ends that confines itself to a role and makes a call.
+    fn end_of(role: Role, call: libc::c_long) -> libc::c_int {
+        // SAFETY: the child makes system calls and nothing else.
+        let pid = unsafe { libc::fork() };
+        if pid == 0 {
+            enter(role);
+            // SAFETY: the calls that are tried take no pointer that matters.
+            unsafe { libc::syscall(call, -1, 0, 0) };
+            // SAFETY: ends the child at once.
+            unsafe { libc::_exit(0) };
+        }
+        let mut status = 0;
+        // SAFETY: the status is written to a live integer.
+        assert_eq!(unsafe { libc::waitpid(pid, &raw mut status, 0) }, pid);
+        status
+    }
+
+    #[test]
+    fn what_a_role_may_do_goes_through_and_what_it_may_not_kills() {
+        for role in Role::ALL {
+            assert_eq!(end_of(role, libc::SYS_close), 0, "{role:?}");
+            for forbidden in [libc::SYS_openat, libc::SYS_socket, libc::SYS_getuid] {
+                let status = end_of(role, forbidden);
+                assert!(libc::WIFSIGNALED(status), "{role:?}: {forbidden}");
+                assert_eq!(libc::WTERMSIG(status), libc::SIGSYS, "{role:?}");
+            }
         }
     }
 

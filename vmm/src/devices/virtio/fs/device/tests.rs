@@ -5,7 +5,7 @@ use std::sync::Arc;
 use vm_memory::{Bytes, GuestAddress};
 
 use super::super::abi::{ROOT_ID, opcode};
-use super::super::sample::{files, large, read, request};
+use super::super::sample::{files, init, large, read, request, seek, xattr};
 use super::*;
 use crate::devices::virtio::driver_double::{
     Buffer, DriverQueue, Line, activation, ram, reactivation,
@@ -117,6 +117,100 @@ fn replies_are_matched_and_bodies_follow() {
     );
     assert_eq!(setup.device.metrics().requests, 3);
     assert_eq!(setup.device.metrics().errors, 1);
+}
+
+/// What every thread of this process named `name` says of its seccomp mode.
+fn modes(name: &str) -> Vec<String> {
+    let tasks = std::fs::read_dir("/proc/self/task").unwrap();
+    let statuses = tasks.filter_map(|task| {
+        // A thread of another test may have ended.
+        std::fs::read_to_string(task.ok()?.path().join("status")).ok()
+    });
+    let of_thread = statuses.filter(|s| s.starts_with(&format!("Name:\t{name}\n")));
+    let mode = |status: String| {
+        let line = status.lines().find_map(|l| l.strip_prefix("Seccomp:"));
+        line.unwrap().trim().to_owned()
+    };
+    of_thread.map(mode).collect()
+}
+
+#[test]
+fn every_operation_gets_by_with_the_calls_that_its_thread_may_make() {
+    let mut setup = Setup::new();
+    assert_eq!(setup.ask(opcode::LOOKUP, ROOT_ID, b"0\0", 144).0, 0);
+    let modes = modes("fs");
+    assert!(modes.iter().all(|mode| mode == "2"), "{modes:?}");
+    assert!(!modes.is_empty());
+
+    const SILENT: [u32; 3] = [opcode::FORGET, opcode::INTERRUPT, opcode::BATCH_FORGET];
+    let arguments = [
+        vec![],
+        vec![0; 8],
+        vec![0xff; 64],
+        b"0\0".to_vec(),
+        b"no such name\0".to_vec(),
+        [vec![0xff; 8], b"user.color\0".to_vec()].concat(),
+        xattr(0, b"user.color\0"),
+        xattr(1, b"user.color\0"),
+        xattr(100, b"user.color\0"),
+        read(0, 4096),
+        read(u64::MAX, u32::MAX),
+        init(7, 38, u64::MAX),
+        seek(0, libc::SEEK_DATA),
+        seek(1 << 19, libc::SEEK_HOLE),
+    ];
+    // Roots, a directory, files with contents, and what is none.
+    let upper = 2 << 40;
+    let nodes = [
+        ROOT_ID,
+        1 << 40 | 1,
+        1 << 40 | 2,
+        LARGE,
+        1 << 40 | 4,
+        upper | 2,
+        0,
+        u64::MAX,
+    ];
+    let mut answers = std::collections::BTreeSet::new();
+    for opcode in (0..64).filter(|opcode| !SILENT.contains(opcode)) {
+        for node in nodes {
+            for arguments in &arguments {
+                for room in [16, 200, 8192] {
+                    let (error, _) = setup.ask(opcode, node, arguments, room);
+                    answers.insert((opcode, error));
+                }
+            }
+        }
+    }
+    for opcode in SILENT {
+        for arguments in &arguments {
+            let input = setup.write(&request(opcode, 0, LARGE, arguments));
+            setup.requests.submit(&[input]);
+            setup.requests.wait_used(&setup.line);
+        }
+    }
+    // They were served, not merely refused.
+    let served = [
+        opcode::LOOKUP,
+        opcode::GETATTR,
+        opcode::READ,
+        opcode::STATFS,
+        opcode::GETXATTR,
+        opcode::LISTXATTR,
+        opcode::INIT,
+        opcode::READDIR,
+        opcode::READDIRPLUS,
+        opcode::LSEEK,
+    ];
+    for opcode in served {
+        assert!(answers.contains(&(opcode, 0)), "{opcode}: {answers:?}");
+    }
+    for errno in [libc::EROFS, libc::ENOSYS, libc::ESTALE, libc::EINVAL] {
+        assert!(
+            answers.iter().any(|(_, e)| *e == -errno),
+            "{errno}: {answers:?}"
+        );
+    }
 }
 
 #[test]
