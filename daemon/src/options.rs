@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Parser;
+use hull_engine::api::{InsecureRegistry, Mirror};
 
 use crate::listen::Host;
 
@@ -39,6 +40,20 @@ pub struct Options {
     /// Where the guest's kernel and initramfs are [default: ../lib from hulld]
     #[arg(long, value_name = "DIR", env = "HULL_LIB")]
     pub lib_dir: Option<PathBuf>,
+
+    /// Registry that may be asked without TLS or with any certificate: HOST[:PORT] or a network;
+    /// may be repeated
+    #[arg(long, value_name = "REGISTRY")]
+    pub insecure_registry: Vec<InsecureRegistry>,
+
+    /// Registry to ask before Docker Hub; may be repeated
+    #[arg(long, value_name = "URL")]
+    pub registry_mirror: Vec<Mirror>,
+
+    /// Folder of certificates for registries, DIR/HOST[:PORT]/*.crt; may be repeated
+    /// [default: /etc/hull/certs.d /etc/docker/certs.d]
+    #[arg(long, value_name = "DIR")]
+    pub registry_certs: Vec<PathBuf>,
 
     /// What to log: error, warn, info, debug, trace, or a tracing filter
     #[arg(

@@ -92,9 +92,22 @@ fn engine_options(options: &Options) -> anyhow::Result<hull_engine::api::Options
     };
     let data_root = std::path::absolute(&options.data_root).context("find the data root")?;
     let run_dir = std::path::absolute(&options.run_dir).context("find the run directory")?;
-    Ok(hull_engine::api::Options::new(
-        data_root, run_dir, &bin, &lib,
-    ))
+    let mut engine = hull_engine::api::Options::new(data_root, run_dir, &bin, &lib);
+    engine
+        .registries
+        .insecure
+        .clone_from(&options.insecure_registry);
+    engine
+        .registries
+        .mirrors
+        .clone_from(&options.registry_mirror);
+    if !options.registry_certs.is_empty() {
+        engine
+            .registries
+            .certificates
+            .clone_from(&options.registry_certs);
+    }
+    Ok(engine)
 }
 
 /// One line for whoever started this and waits, and a word to the service manager.

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use hull_images::remote::Remote;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -36,7 +37,11 @@ impl Context {
     ) -> Result<Arc<Self>, EngineError> {
         let (registry, events) = (Arc::new(Registry::default()), EventBus::new());
         Ok(Arc::new(Self {
-            images: Images::open(layout.image_store(), registry.clone(), events.clone())?,
+            images: Images::open(
+                layout.image_store(),
+                Remote::new(options.registries.clone()),
+                (registry.clone(), events.clone()),
+            )?,
             options,
             layout,
             store,

@@ -17,6 +17,8 @@ pub enum Transfer {
     Pulled(Digest),
     /// All has come: the name as it was asked for, and whether it brought something new.
     Status { name: Reference, newer: bool },
+    /// Something that is not as it was asked for.
+    Warning(String),
     /// A repository's whole name (`docker.io/library/busybox`) is pushed to.
     Pushing { repository: String },
     /// A layer goes.

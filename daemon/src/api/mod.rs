@@ -4,12 +4,14 @@
 //! that Hull does not know yet are listed in [`refused`], so that nothing is missing in silence.
 
 mod containers;
+mod credentials;
 mod events;
 mod exec;
 mod images;
 mod label;
 mod networks;
 mod refused;
+mod registries;
 mod system;
 mod time;
 mod volumes;
@@ -38,6 +40,7 @@ pub(crate) fn routes() -> Router<App> {
     system::routes(&mut router);
     containers::routes(&mut router);
     exec::routes(&mut router);
+    registries::routes(&mut router);
     images::routes(&mut router);
     events::routes(&mut router);
     networks::routes(&mut router);

@@ -10,7 +10,6 @@ use crate::http::route::Router;
 
 /// Method, path and what it would do.
 const NOT_YET: &[(Method, &str, &str)] = &[
-    (Method::POST, "/auth", "logging in to a registry"),
     (Method::POST, "/build", "building images"),
     (Method::POST, "/build/cancel", "building images"),
     (Method::POST, "/commit", "committing a container"),
@@ -54,14 +53,7 @@ const NOT_YET: &[(Method, &str, &str)] = &[
         "/containers/{id}/update",
         "updating a container",
     ),
-    (
-        Method::GET,
-        "/distribution/{name..}/json",
-        "asking a registry for an image",
-    ),
     (Method::POST, "/grpc", "BuildKit"),
-    (Method::GET, "/images/search", "searching a registry"),
-    (Method::POST, "/images/{name..}/push", "pushing images"),
     (Method::POST, "/networks/create", "user networks"),
     (Method::POST, "/networks/{id}/connect", "user networks"),
     (Method::POST, "/networks/{id}/disconnect", "user networks"),

@@ -9,7 +9,7 @@ use bollard_stubs::models::{
     SwarmInfo, SystemDataUsageResponse, SystemInfo, SystemInfoCgroupDriverEnum,
     SystemInfoCgroupVersionEnum, SystemVersion, SystemVersionComponents, SystemVersionPlatform,
 };
-use hull_engine::api::ListOptions;
+use hull_engine::api::{InsecureRegistry, ListOptions, Mirror, RegistryOptions};
 use hull_engine::{Info, Timestamp};
 use hyper::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue, PRAGMA};
 use hyper::{Method, Response};
@@ -167,7 +167,7 @@ fn describe(info: &Info) -> SystemInfo {
         ncpu: Some(host::cpus()),
         mem_total: Some(host::memory()),
         index_server_address: text("https://index.docker.io/v1/"),
-        registry_config: Some(registries()),
+        registry_config: Some(registries(&info.options.registries)),
         http_proxy: text(""),
         https_proxy: text(""),
         no_proxy: text(""),
@@ -194,17 +194,36 @@ fn describe(info: &Info) -> SystemInfo {
     }
 }
 
-fn registries() -> RegistryServiceConfig {
+/// How registries are reached, in dockerd's form.
+fn registries(options: &RegistryOptions) -> RegistryServiceConfig {
+    let mirrors: Vec<String> = options.mirrors.iter().map(Mirror::to_string).collect();
     let hub = IndexInfo {
         name: Some("docker.io".to_owned()),
-        mirrors: Some(Vec::new()),
+        mirrors: Some(mirrors.clone()),
         secure: Some(true),
         official: Some(true),
     };
+    let mut indexes = HashMap::from([("docker.io".to_owned(), hub)]);
+    let mut networks: Vec<String> = Vec::new();
+    for registry in &options.insecure {
+        match registry {
+            InsecureRegistry::Network { .. } => networks.push(registry.to_string()),
+            InsecureRegistry::Host(host) => {
+                let index = IndexInfo {
+                    name: Some(host.clone()),
+                    mirrors: Some(Vec::new()),
+                    secure: Some(false),
+                    official: Some(false),
+                };
+                indexes.insert(host.clone(), index);
+            }
+        }
+    }
+    networks.extend(["::1/128", "127.0.0.0/8"].map(str::to_owned));
     RegistryServiceConfig {
-        insecure_registry_cidrs: Some(["::1/128", "127.0.0.0/8"].map(str::to_owned).into()),
-        index_configs: Some(HashMap::from([("docker.io".to_owned(), hub)])),
-        mirrors: None,
+        insecure_registry_cidrs: Some(networks),
+        index_configs: Some(indexes),
+        mirrors: Some(mirrors).filter(|mirrors| !mirrors.is_empty()),
     }
 }
 

@@ -50,23 +50,6 @@ fn what_does_not_exist_is_said_in_docker_s_words() {
 }
 
 #[test]
-fn a_pull_is_refused_clearly_and_run_says_so() {
-    let daemon = Daemon::start();
-    let run = daemon.docker(&["run", "--rm", "nosuch", "true"]);
-    assert_eq!(run.code, 125, "{run:?}");
-    assert!(
-        run.stderr
-            .starts_with("Unable to find image 'nosuch:latest' locally\n"),
-        "{run:?}"
-    );
-    assert!(
-        run.stderr
-            .contains("pulling images is not supported by Hull yet"),
-        "{run:?}"
-    );
-}
-
-#[test]
 fn empty_lists_are_tables_without_rows() {
     let daemon = Daemon::start();
     for (args, rows) in [

@@ -27,12 +27,18 @@ pub(crate) fn hulld(dir: &std::path::Path) -> Command {
 impl Daemon {
     /// Returns once it is ready.
     pub(crate) fn start() -> Self {
-        Self::start_in(tempfile::tempdir().unwrap())
+        Self::start_with(&[])
     }
 
-    fn start_in(dir: tempfile::TempDir) -> Self {
+    /// The same with more options.
+    pub(crate) fn start_with(options: &[&str]) -> Self {
+        Self::start_in(tempfile::tempdir().unwrap(), options)
+    }
+
+    fn start_in(dir: tempfile::TempDir, options: &[&str]) -> Self {
         let log = std::fs::File::create(dir.path().join("log")).unwrap();
         let child = hulld(dir.path())
+            .args(options)
             .stdout(Stdio::piped())
             .stderr(log)
             .spawn()
@@ -50,7 +56,7 @@ impl Daemon {
 
     /// Starts it again on the same directories, once it has ended.
     pub(crate) fn again(mut self) -> Self {
-        Self::start_in(self.dir.take().unwrap())
+        Self::start_in(self.dir.take().unwrap(), &[])
     }
 
     /// SIGKILL.

@@ -4,4 +4,7 @@ mod archives;
 mod docker_cli;
 mod harness;
 mod images;
+#[path = "../../../images/src/remote/peer.rs"]
+mod peer;
 mod process;
+mod registries;

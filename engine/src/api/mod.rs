@@ -6,6 +6,7 @@ mod filter;
 mod options;
 mod request;
 mod spec;
+mod transfer;
 mod view;
 
 pub use attach::{
@@ -19,4 +20,8 @@ pub use request::{
     Created, Pruned, RemoveOptions, StopOptions, Top, WaitCondition, WaitOutcome, Waiting,
 };
 pub use spec::{Config, CreateSpec, HostConfig, LogConfig, RestartPolicy, Ulimit};
+pub use transfer::{
+    Credentials, Described, Down, Hit, InsecureRegistry, Login, Mirror, PullOptions, PushOptions,
+    RegistryOptions, SearchOptions, Transfer, Up,
+};
 pub use view::{ContainerInspect, ContainerState, ContainerSummary, Status};

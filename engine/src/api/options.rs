@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use hull_images::remote::RemoteOptions as RegistryOptions;
+
 /// Where an engine keeps things, and where its programs are.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -23,6 +25,8 @@ pub struct Options {
     pub cgroup_root: Option<PathBuf>,
     /// What a container gets that does not say.
     pub defaults: Defaults,
+    /// How registries are reached.
+    pub registries: RegistryOptions,
 }
 
 impl Options {
@@ -42,6 +46,7 @@ impl Options {
             kvm: PathBuf::from("/dev/kvm"),
             cgroup_root: Some(PathBuf::from("/sys/fs/cgroup/hull")),
             defaults: Defaults::default(),
+            registries: RegistryOptions::default(),
         }
     }
 }

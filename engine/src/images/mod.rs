@@ -6,6 +6,7 @@
 mod failure;
 mod history;
 mod prune;
+mod registries;
 mod transfer;
 mod view;
 
@@ -17,6 +18,7 @@ use crate::events::{Event, EventBus};
 use crate::registry::Registry;
 use crate::time::Timestamp;
 use failure::{find_failed, remove_failed, store_failed};
+use hull_images::remote::Remote;
 use hull_images::{Image, Reference, Removed, Store, Usage};
 pub use hull_images::{Platform, RemoveOptions};
 pub use transfer::{Archive, LoadOptions, LoadStep};
@@ -30,6 +32,7 @@ pub(crate) use view::{ImageConfig, RunImage};
 #[derive(Clone, Debug)]
 pub struct Images {
     store: Store,
+    remote: Remote,
     containers: Arc<Registry>,
     events: EventBus,
 }
@@ -37,13 +40,14 @@ pub struct Images {
 impl Images {
     pub(crate) fn open(
         root: &Path,
-        containers: Arc<Registry>,
-        events: EventBus,
+        remote: Remote,
+        (containers, events): (Arc<Registry>, EventBus),
     ) -> Result<Self, EngineError> {
         let store =
             Store::open(root, hull_images::Options::default()).map_err(|e| store_failed(&e))?;
         Ok(Self {
             store,
+            remote,
             containers,
             events,
         })

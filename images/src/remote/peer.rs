@@ -1,4 +1,7 @@
 //! Debian's `docker-registry`, for tests: the real thing on a port and in a folder of its own.
+//!
+//! Other crates' tests include this file, and need not use all of it.
+#![allow(dead_code)]
 
 use std::fs;
 use std::io::{BufRead, BufReader};

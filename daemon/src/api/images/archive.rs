@@ -106,10 +106,7 @@ pub(super) async fn load(app: App, request: Request) -> Result<Reply, ApiError> 
 pub(super) async fn create(app: App, request: Request) -> Result<Reply, ApiError> {
     let query = &request.query;
     let Some(source) = query.text("fromSrc") else {
-        return Err(no_pull(
-            query.get("fromImage").unwrap_or_default(),
-            query.text("tag"),
-        ));
+        return super::transfer::pull(app, request).await;
     };
     if source != "-" {
         return Err(ApiError::not_supported("importing from a URL"));
@@ -132,21 +129,6 @@ pub(super) async fn create(app: App, request: Request) -> Result<Reply, ApiError
 #[derive(Serialize)]
 struct Imported {
     status: String,
-}
-
-fn no_pull(image: &str, tag: Option<&str>) -> ApiError {
-    let separator = if tag.is_some_and(|t| t.contains(':')) {
-        "@"
-    } else {
-        ":"
-    };
-    let name = tag.map_or_else(
-        || image.to_owned(),
-        |tag| format!("{image}{separator}{tag}"),
-    );
-    ApiError::not_found(format!(
-        "pulling images is not supported by Hull yet: get {name} here with load or import"
-    ))
 }
 
 /// An upload as something to read, and what keeps it coming. The upload goes on to its end even
@@ -231,13 +213,5 @@ mod tests {
                 r#"{"errorDetail":{"message":"damaged"},"error":"damaged"}"#,
             ]
         );
-    }
-
-    #[test]
-    fn a_pull_is_refused_by_name() {
-        let message = |image, tag| no_pull(image, tag).message;
-        assert!(message("docker.io/library/x", Some("1")).contains(" docker.io/library/x:1 "));
-        assert!(message("x", Some("sha256:00")).contains(" x@sha256:00 "));
-        assert!(message("x", None).contains(" x "));
     }
 }

@@ -10,6 +10,7 @@ mod pattern;
 mod progress;
 mod prune;
 mod save;
+mod transfer;
 
 use hyper::Method;
 
@@ -26,6 +27,7 @@ pub(super) fn routes(router: &mut Router<App>) {
     router.add(Method::POST, "/images/create", archive::create);
     router.add(Method::GET, "/images/{name..}/json", inspect::inspect);
     router.add(Method::GET, "/images/{name..}/history", history::history);
+    router.add(Method::POST, "/images/{name..}/push", transfer::push);
     router.add(Method::POST, "/images/{name..}/tag", name::tag);
     router.add(Method::DELETE, "/images/{name..}", name::remove);
 }
