@@ -7,9 +7,9 @@ use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand};
 
 use crate::spec::units;
 use crate::verbs::{
-    attach, completion, create, doctor, exec, images, import, info, inspect, kill, load, logs,
-    machine, pause, ps, rename, restart, rm, rmi, run, save, start, stop, tag, unpause, version,
-    wait,
+    attach, completion, create, df, doctor, exec, history, images, import, info, inspect, kill,
+    load, logs, machine, pause, prune, ps, rename, restart, rm, rmi, run, save, start, stop, tag,
+    unpause, version, wait,
 };
 
 /// Containers, each in a virtual machine of its own
@@ -107,6 +107,8 @@ pub(crate) enum OfContainer {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum OfImage {
+    /// Show the history of an image
+    History(history::Args),
     /// Import the contents from a tarball to create a filesystem image
     Import(import::Args),
     /// Load an image from a tar archive or STDIN
@@ -141,10 +143,14 @@ pub(crate) enum Image {
     Rm(rmi::Args),
     /// Display detailed information on one or more images
     Inspect(inspect::OneKind),
+    /// Remove unused images
+    Prune(prune::Args),
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum System {
+    /// Show disk usage
+    Df(df::Args),
     /// Display system-wide information
     Info(info::Args),
 }

@@ -161,6 +161,71 @@ fn images_are_listed_as_docker_lists_them() {
 }
 
 #[test]
+fn a_history_is_told_as_docker_tells_it() {
+    let made = "/bin/sh -c #(nop) COPY file:13b803b1d53169e327083353179defcc79c8d42b in /app.py";
+    let history = json!([
+        {
+            "Id": "sha256:3fd44cae43a11ff47e0267c3b92db7e7", "Created": minutes_ago(5),
+            "CreatedBy": made, "Tags": ["x:latest"], "Size": 159, "Comment": "",
+        },
+        {
+            "Id": "<missing>", "Created": 0, "CreatedBy": "a\tb", "Tags": null,
+            "Size": 174_451_425, "Comment": "Imported from -",
+        },
+    ]);
+    let fixed = json!([{
+        "Id": "sha256:c61e1ec8d2661c9c5c68c44b43d6f768", "Created": 1_795_231_694, "CreatedBy": "",
+        "Tags": [], "Size": 174_451_425, "Comment": "Imported from -",
+    }]);
+    let daemon = Daemon::with(&[
+        ("GET /images/x/history", 200, &history.to_string()),
+        ("GET /images/y/history", 200, &fixed.to_string()),
+    ]);
+    check("history.txt", &daemon);
+}
+
+#[test]
+fn disk_usage_is_told_and_given_back_as_docker_does_it() {
+    let image = |id: &str, tags: &[&str], shared: u64, containers: u64| {
+        json!({
+            "Id": format!("sha256:{id}"), "ParentId": "", "RepoTags": tags, "RepoDigests": [],
+            "Created": minutes_ago(3), "Size": 174_451_584, "SharedSize": shared,
+            "Containers": containers, "Labels": null,
+        })
+    };
+    let usage = json!({
+        "LayersSize": 209_400_000,
+        "Images": [
+            image("973571bad341aaaa", &["localhost:5003/user1/x:latest", "x:2"], 174_451_425, 1),
+            image("c61e1ec8d2661c9c", &[], 0, 0),
+        ],
+        "Containers": serde_json::from_str::<serde_json::Value>(&containers()).expect("JSON"),
+        "Volumes": [],
+        "BuildCache": [],
+    });
+    let pruned =
+        r#"{"ImagesDeleted":[{"Untagged":"x:1"},{"Deleted":"sha256:ff"}],"SpaceReclaimed":5}"#;
+    let daemon = Daemon::with(&[
+        ("GET /system/df", 200, &usage.to_string()),
+        ("POST /images/prune", 200, pruned),
+    ]);
+    check("disk.txt", &daemon);
+    let prunes: Vec<String> = daemon
+        .lines()
+        .into_iter()
+        .filter(|line| line.starts_with("POST /images/prune"))
+        .collect();
+    // Without an answer nothing is pruned.
+    assert_eq!(prunes.len(), 2, "{prunes:?}");
+    assert!(prunes[0].contains("dangling%22%3A%5B%22true"), "{prunes:?}");
+    assert!(
+        prunes[1].contains("dangling%22%3A%5B%22false"),
+        "{prunes:?}"
+    );
+    assert!(prunes[1].contains("until"), "{prunes:?}");
+}
+
+#[test]
 fn command_lines_that_make_no_sense_are_refused_as_docker_refuses_them() {
     check("usage.txt", &Daemon::start());
 }

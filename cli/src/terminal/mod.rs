@@ -1,5 +1,6 @@
 //! The terminal at this end: what it is, its size, its raw mode and the keys that detach.
 
+pub(crate) mod confirm;
 pub(crate) mod detach;
 pub(crate) mod raw;
 pub(crate) mod size;

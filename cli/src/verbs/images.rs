@@ -43,7 +43,7 @@ const NONE: &str = "<none>";
 const TABLE: &str = "{{.Repository}}\\t{{.Tag}}\\t{{.ID}}\\t{{if .CreatedSince }}{{.CreatedSince}}{{else}}N/A{{end}}\\t{{.Size}}";
 const TABLE_WITH_DIGESTS: &str = "{{.Repository}}\\t{{.Tag}}\\t{{.Digest}}\\t{{.ID}}\\t{{if .CreatedSince }}{{.CreatedSince}}{{else}}N/A{{end}}\\t{{.Size}}";
 
-const HEADERS: [(&str, &str); 11] = [
+pub(super) const HEADERS: [(&str, &str); 11] = [
     ("Containers", "CONTAINERS"),
     ("CreatedAt", "CREATED AT"),
     ("CreatedSince", "CREATED"),
@@ -98,6 +98,18 @@ fn listing(args: &Args) -> Result<Listing, Failure> {
             TABLE
         },
         kind,
+    )
+}
+
+/// The row of an image's first name.
+pub(super) fn first_row(image: &ImageSummary) -> Value {
+    let first = image.repo_tags.first().and_then(|name| name.parse().ok());
+    let name = first.as_ref().map(Reference::familiar_name);
+    let tag = first.as_ref().and_then(Reference::tag);
+    row(
+        image,
+        true,
+        [name.as_deref().unwrap_or(NONE), tag.unwrap_or(NONE), NONE],
     )
 }
 
@@ -170,11 +182,11 @@ fn row(image: &ImageSummary, trunc: bool, [repository, tag, digest]: [&str; 3]) 
         text("Repository", repository.to_owned()),
         text(
             "SharedSize",
-            known(image.shared_size, size::short(image.shared_size)),
+            known(image.shared_size, size::long(image.shared_size)),
         ),
         text("Size", size::short(image.size)),
         text("Tag", tag.to_owned()),
-        text("UniqueSize", known(image.shared_size, size::short(unique))),
+        text("UniqueSize", known(image.shared_size, size::long(unique))),
         text("VirtualSize", size::long(image.size)),
     ])
 }

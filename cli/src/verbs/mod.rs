@@ -3,8 +3,10 @@
 pub(crate) mod attach;
 pub(crate) mod completion;
 pub(crate) mod create;
+pub(crate) mod df;
 pub(crate) mod doctor;
 pub(crate) mod exec;
+pub(crate) mod history;
 pub(crate) mod images;
 pub(crate) mod import;
 pub(crate) mod info;
@@ -15,6 +17,7 @@ pub(crate) mod logs;
 pub(crate) mod machine;
 mod named;
 pub(crate) mod pause;
+pub(crate) mod prune;
 pub(crate) mod ps;
 mod pull;
 pub(crate) mod rename;
@@ -62,6 +65,8 @@ pub(crate) async fn execute(cli: Cli) -> Result<u8, Failure> {
         Verb::Image(Image::Inspect(args)) => {
             inspect::run(&args.of(inspect::Kind::Image), &host.connect().await?).await
         }
+        Verb::Image(Image::Prune(args)) => prune::run(&args, &host.connect().await?).await,
+        Verb::System(System::Df(args)) => df::run(&args, &host.connect().await?).await,
         Verb::Info(args) | Verb::System(System::Info(args)) => {
             info::run(&args, &host.connect().await?).await
         }
@@ -94,6 +99,7 @@ async fn of_container(verb: OfContainer, host: Host) -> Result<u8, Failure> {
 async fn of_image(verb: OfImage, host: Host) -> Result<u8, Failure> {
     let client = host.connect().await?;
     match verb {
+        OfImage::History(args) => history::run(&args, &client).await,
         OfImage::Import(args) => import::run(&args, &client).await,
         OfImage::Load(args) => load::run(&args, &client).await,
         OfImage::Save(args) => save::run(&args, &client).await,

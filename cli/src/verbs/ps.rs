@@ -46,7 +46,7 @@ pub(crate) struct Args {
 const TABLE: &str =
     "{{.ID}}\\t{{.Image}}\\t{{.Command}}\\t{{.RunningFor}}\\t{{.Status}}\\t{{.Ports}}\\t{{.Names}}";
 
-const HEADERS: [(&str, &str); 16] = [
+pub(super) const HEADERS: [(&str, &str); 16] = [
     ("Command", "COMMAND"),
     ("CreatedAt", "CREATED AT"),
     ("ID", "CONTAINER ID"),
@@ -101,7 +101,7 @@ fn listing(args: &Args) -> Result<Listing, Failure> {
     Listing::new(format, &table, kind)
 }
 
-fn row(one: &ContainerSummary, trunc: bool) -> Value {
+pub(super) fn row(one: &ContainerSummary, trunc: bool) -> Value {
     let id = one.id.as_deref().unwrap_or_default();
     let created = one.created.unwrap_or(0);
     let mut labels: Vec<(String, String)> =

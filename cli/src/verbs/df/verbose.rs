@@ -1,0 +1,143 @@
+//! Everything that takes space, one by one.
+
+use bollard::models::{
+    BuildCache, ContainerSummary, ImageSummary, SystemDataUsageResponse, Volume,
+};
+
+use crate::failure::Failure;
+use crate::output::listing::Listing;
+use crate::output::template::{Subject, Template};
+use crate::output::value::Value;
+use crate::output::{age, size};
+use crate::verbs::{images, ps};
+
+const IMAGES: &str = "{{.Repository}}\\t{{.Tag}}\\t{{.ID}}\\t{{.CreatedSince}}\\t{{.Size}}\\t{{.SharedSize}}\\t{{.UniqueSize}}\\t{{.Containers}}";
+const CONTAINERS: &str = "{{.ID}}\\t{{.Image}}\\t{{.Command}}\\t{{.LocalVolumes}}\\t{{.Size}}\\t{{.RunningFor}}\\t{{.Status}}\\t{{.Names}}";
+const VOLUMES: &str = "{{.Name}}\\t{{.Links}}\\t{{.Size}}";
+const BUILD_CACHE: &str = "{{.ID}}\\t{{.CacheType}}\\t{{.Size}}\\t{{.CreatedSince}}\\t{{.LastUsedSince}}\\t{{.UsageCount}}\\t{{.Shared}}";
+
+const OF_VOLUMES: [(&str, &str); 3] = [
+    ("Links", "LINKS"),
+    ("Name", "VOLUME NAME"),
+    ("Size", "SIZE"),
+];
+const OF_BUILD_CACHE: [(&str, &str); 7] = [
+    ("CacheType", "CACHE TYPE"),
+    ("CreatedSince", "CREATED"),
+    ("ID", "CACHE ID"),
+    ("LastUsedSince", "LAST USED"),
+    ("Shared", "SHARED"),
+    ("Size", "SIZE"),
+    ("UsageCount", "USAGE"),
+];
+
+pub(super) fn render(
+    usage: &SystemDataUsageResponse,
+    format: Option<&str>,
+) -> Result<String, Failure> {
+    let list = usage.images.as_deref().unwrap_or_default();
+    let images: Vec<Value> = list.iter().map(image).collect();
+    let list = usage.containers.as_deref().unwrap_or_default();
+    let containers: Vec<Value> = list.iter().map(container).collect();
+    let list = usage.volumes.as_deref().unwrap_or_default();
+    let volumes: Vec<Value> = list.iter().map(volume).collect();
+    let cached = usage.build_cache.as_deref().unwrap_or_default();
+    let cache: Vec<Value> = cached.iter().map(cache_record).collect();
+    match format.map(str::trim) {
+        None | Some("" | "table") => {}
+        Some(format) => {
+            let format = if format == "json" {
+                "{{json .}}"
+            } else {
+                format
+            };
+            let all = Value::Struct(vec![
+                ("Images".into(), Value::List(images)),
+                ("Containers".into(), Value::List(containers)),
+                ("Volumes".into(), Value::List(volumes)),
+                ("BuildCache".into(), Value::List(cache)),
+            ]);
+            return whole(format, &all);
+        }
+    }
+    let kept: i64 = cached
+        .iter()
+        .filter(|one| !one.shared.unwrap_or_default())
+        .filter_map(|one| one.size)
+        .sum();
+    let table = |format, headers: &[_], rows: &[Value]| {
+        Listing::new(None, format, "disk usage")?.render(headers, rows)
+    };
+    Ok(format!(
+        "Images space usage:\n\n{}\nContainers space usage:\n\n{}\nLocal Volumes space usage:\n\n{}\nBuild cache usage: {}\n\n{}",
+        table(IMAGES, &images::HEADERS, &images)?,
+        table(CONTAINERS, &ps::HEADERS, &containers)?,
+        table(VOLUMES, &OF_VOLUMES, &volumes)?,
+        size::long(kept),
+        table(BUILD_CACHE, &OF_BUILD_CACHE, &cache)?,
+    ))
+}
+
+fn whole(format: &str, all: &Value) -> Result<String, Failure> {
+    let format = format.replace("\\t", "\t").replace("\\n", "\n");
+    let template = Template::parse(&format)
+        .map_err(|error| Failure::new(format!("failed to parse template: {error}")))?;
+    let text = template.run(Subject::Row("disk usage"), all);
+    let text =
+        text.map_err(|error| Failure::new(format!("failed to execute template: {error}")))?;
+    Ok(format!("{text}\n"))
+}
+
+/// With its first name only.
+fn image(image: &ImageSummary) -> Value {
+    images::first_row(image)
+}
+
+fn container(one: &ContainerSummary) -> Value {
+    // The image below is told among the images.
+    let own = ContainerSummary {
+        size_root_fs: None,
+        ..one.clone()
+    };
+    ps::row(&own, true)
+}
+
+fn volume(volume: &Volume) -> Value {
+    let text = |name: &str, text: String| (name.to_owned(), Value::Text(text));
+    let data = volume.usage_data.as_ref();
+    let known = |number: Option<i64>, show: fn(i64) -> String| match number {
+        Some(number) if number >= 0 => show(number),
+        _ => "N/A".to_owned(),
+    };
+    Value::Struct(vec![
+        text("Links", known(data.map(|d| d.ref_count), |n| n.to_string())),
+        text("Name", volume.name.clone()),
+        text("Size", known(data.map(|d| d.size), size::long)),
+    ])
+}
+
+fn cache_record(one: &BuildCache) -> Value {
+    let text = |name: &str, text: String| (name.to_owned(), Value::Text(text));
+    let since = |moment: Option<&String>| {
+        let moment = moment.and_then(|text| text.parse::<jiff::Timestamp>().ok());
+        moment
+            .map(|t| age::since(t.as_second()))
+            .unwrap_or_default()
+    };
+    let id = one.id.clone().unwrap_or_default();
+    Value::Struct(vec![
+        text(
+            "CacheType",
+            one.typ.map(|t| t.to_string()).unwrap_or_default(),
+        ),
+        text("CreatedSince", since(one.created_at.as_ref())),
+        text("ID", id.chars().take(12).collect()),
+        text("LastUsedSince", since(one.last_used_at.as_ref())),
+        text("Shared", one.shared.unwrap_or_default().to_string()),
+        text("Size", size::short(one.size.unwrap_or_default())),
+        text(
+            "UsageCount",
+            one.usage_count.unwrap_or_default().to_string(),
+        ),
+    ])
+}
