@@ -8,8 +8,8 @@ use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand};
 use crate::spec::units;
 use crate::verbs::{
     attach, completion, create, df, doctor, exec, history, images, import, info, inspect, kill,
-    load, logs, machine, pause, prune, ps, rename, restart, rm, rmi, run, save, start, stop, tag,
-    unpause, version, wait,
+    load, logs, machine, pause, prune, ps, registry, rename, restart, rm, rmi, run, save, start,
+    stop, tag, unpause, version, wait,
 };
 
 /// Containers, each in a virtual machine of its own
@@ -65,6 +65,8 @@ pub(crate) enum Verb {
     Completion(completion::Args),
     /// Say whether this host can run Hull, and what it lacks
     Doctor(doctor::Args),
+    /// Run a registry of images
+    Registry(registry::Args),
     /// Manage the emulated host, for where this one cannot run a virtual machine
     Machine(machine::Args),
 }

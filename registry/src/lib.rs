@@ -11,15 +11,23 @@
 //! Storage blocks, so it is called on blocking threads. Blobs pass through in pieces and are never
 //! held in memory. Nothing here knows of containers.
 
+pub mod access;
 mod api;
+pub mod config;
 mod http;
+mod log;
 mod manifest;
+mod metrics;
 mod refusal;
 mod registry;
 mod reply;
 mod route;
 mod server;
+mod service;
 mod stall;
+mod tls;
 
-pub use registry::{Limits, Registry};
-pub use server::{Connections, serve};
+pub use registry::{Limits, Registry, SetupError};
+pub use server::{Connections, Listening, serve};
+pub use service::{Service, ServiceError, run_alone};
+pub use tls::TlsError;

@@ -8,7 +8,6 @@ use serde_json::{Value, json};
 use crate::http::body::{self, Body, BodyError};
 
 /// The codes of the OCI and Docker specifications.
-#[allow(dead_code)] // rights and limits are to come
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Code {
     Unknown,
@@ -16,7 +15,6 @@ pub(crate) enum Code {
     Unauthorized,
     Denied,
     Unavailable,
-    TooManyRequests,
     DigestInvalid,
     SizeInvalid,
     RangeInvalid,
@@ -41,7 +39,6 @@ impl Code {
             Code::Unauthorized => ("UNAUTHORIZED", 401, "authentication required"),
             Code::Denied => ("DENIED", 403, "requested access to the resource is denied"),
             Code::Unavailable => ("UNAVAILABLE", 503, "service unavailable"),
-            Code::TooManyRequests => ("TOOMANYREQUESTS", 429, "too many requests"),
             Code::DigestInvalid => (
                 "DIGEST_INVALID",
                 400,

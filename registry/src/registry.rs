@@ -1,18 +1,24 @@
 //! The registry as its server and its users see it: one request in, one answer out.
 
 use std::convert::Infallible;
+use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use hull_images::Store;
-use hull_images::repositories::Repositories;
+use hull_images::repositories::{Keep, Repositories, RepositoryError, RepositoryName, Swept};
 use hyper::body::Incoming;
-use hyper::header::{EXPECT, HeaderName, HeaderValue, X_CONTENT_TYPE_OPTIONS};
+use hyper::header::{CONTENT_LENGTH, EXPECT, HeaderName, HeaderValue, X_CONTENT_TYPE_OPTIONS};
+use hyper::http::request::Parts;
 use hyper::{Method, Request, Response};
 
+use crate::access::{Access, Action, Actor, HtpasswdError, Pattern};
 use crate::api::{self, Call};
+use crate::config::Config;
 use crate::http::body::{Body, Upload};
 use crate::http::query::Query;
+use crate::log::{AccessLog, Line};
+use crate::metrics::{Metrics, Seen};
 use crate::refusal::{Code, Refusal};
 use crate::reply::Answer;
 use crate::route::Endpoint;
@@ -47,28 +53,93 @@ pub struct Registry {
 pub(crate) struct Inner {
     pub(crate) repositories: Repositories,
     pub(crate) limits: Limits,
+    pub(crate) access: Access,
+    pub(crate) metrics: Metrics,
+    quota: Vec<(Pattern, u64)>,
+    read_only: bool,
+    delete: bool,
+    show_metrics: bool,
+    log: AccessLog,
+}
+
+/// Why a registry cannot be made of a configuration.
+#[derive(Debug, thiserror::Error)]
+pub enum SetupError {
+    #[error(transparent)]
+    Htpasswd(#[from] HtpasswdError),
+    #[error("cannot open the access log {path}: {source}")]
+    AccessLog {
+        path: String,
+        source: std::io::Error,
+    },
 }
 
 impl Registry {
+    /// A registry that lets everybody do everything.
     pub fn new(store: &Store, limits: Limits) -> Registry {
-        let repositories = Repositories::new(store);
         Registry {
             inner: Arc::new(Inner {
-                repositories,
+                repositories: Repositories::new(store),
                 limits,
+                access: Access::default(),
+                metrics: Metrics::default(),
+                quota: Vec::new(),
+                read_only: false,
+                delete: true,
+                show_metrics: false,
+                log: AccessLog::Off,
             }),
         }
+    }
+
+    /// A registry as it was configured.
+    pub fn configured(store: &Store, config: &Config) -> Result<Registry, SetupError> {
+        let log = config.access_log.as_deref().unwrap_or("off");
+        let log = AccessLog::open(log).map_err(|source| SetupError::AccessLog {
+            path: log.to_owned(),
+            source,
+        })?;
+        let inner = Inner {
+            repositories: Repositories::new(store),
+            limits: Limits {
+                manifest: config.limits.manifest,
+                patience: config.limits.patience,
+                ..Limits::default()
+            },
+            access: Access::new(config.auth.as_ref(), config.rights.clone())?,
+            metrics: Metrics::default(),
+            quota: config.quota.clone(),
+            read_only: config.read_only,
+            delete: config.delete.unwrap_or(true),
+            show_metrics: config.metrics,
+            log,
+        };
+        Ok(Registry {
+            inner: Arc::new(inner),
+        })
+    }
+
+    /// Removes what nothing needs, beside everything else. Blocks.
+    pub fn sweep(&self, keep: Keep) -> Result<Swept, RepositoryError> {
+        self.inner.repositories.sweep(keep)
     }
 
     /// Answers a request.
     pub(crate) async fn answer(
         self,
         request: Request<Incoming>,
+        peer: SocketAddr,
     ) -> Result<Response<Body>, Infallible> {
+        let start = Instant::now();
+        let _at_work = self.inner.metrics.begin();
         let (parts, body) = request.into_parts();
         let expects = parts.headers.contains_key(EXPECT);
         let mut upload = Upload::new(body, self.inner.limits.patience);
-        let answer = self.dispatch(&parts, &mut upload).await;
+        let mut asked = Asked {
+            label: "none",
+            actor: Actor::Anonymous,
+        };
+        let answer = self.dispatch(&parts, &mut upload, &mut asked).await;
         let mut response = match answer {
             Ok(response) => response,
             Err(refusal) => {
@@ -89,12 +160,35 @@ impl Registry {
         ] {
             headers.insert(name, HeaderValue::from_static(value));
         }
+        let length = response.headers().get(CONTENT_LENGTH);
+        let length = length.and_then(|value| value.to_str().ok()?.parse().ok());
+        let sent = match parts.method == Method::HEAD {
+            true => 0,
+            false => length
+                .or(hyper::body::Body::size_hint(response.body()).exact())
+                .unwrap_or_default(),
+        };
+        self.inner.metrics.record(&Seen {
+            endpoint: asked.label,
+            method: &parts.method,
+            status: response.status(),
+            took: start.elapsed(),
+            received: upload.received(),
+            sent,
+        });
+        self.inner.log.write(&Line {
+            peer,
+            user: asked.actor.name(),
+            parts: &parts,
+            status: response.status(),
+            sent,
+            took: start.elapsed(),
+        });
         Ok(response)
     }
 
-    async fn dispatch(&self, parts: &hyper::http::request::Parts, upload: &mut Upload) -> Answer {
-        let path = parts.uri.path();
-        let endpoint = match Endpoint::parse(path) {
+    async fn dispatch(&self, parts: &Parts, upload: &mut Upload, asked: &mut Asked) -> Answer {
+        let endpoint = match Endpoint::parse(parts.uri.path()) {
             Ok(Some(endpoint)) => endpoint,
             Ok(None) => return Ok(api::base::page_not_found()),
             // What cannot be a tag's name is the name of no manifest.
@@ -103,14 +197,89 @@ impl Registry {
             }
             Err(refusal) => return Err(refusal),
         };
+        asked.label = endpoint.label();
+        asked.actor = self.inner.access.identify(&parts.headers).await?;
+        self.admit(&asked.actor, &endpoint, &parts.method).await?;
         let call = Call {
             registry: self.inner.clone(),
+            actor: asked.actor.clone(),
             method: parts.method.clone(),
             headers: &parts.headers,
             query: Query::parse(parts.uri.query()),
             upload,
         };
         api::answer(call, endpoint).await
+    }
+
+    /// Refuses what the actor may not, and what nobody may here.
+    async fn admit(
+        &self,
+        actor: &Actor,
+        endpoint: &Endpoint,
+        method: &Method,
+    ) -> Result<(), Refusal> {
+        if matches!(endpoint, Endpoint::Root) {
+            return Ok(());
+        }
+        if matches!(endpoint, Endpoint::Metrics) && !self.inner.show_metrics {
+            return Err(Refusal::new(Code::Unsupported).status(hyper::StatusCode::NOT_FOUND));
+        }
+        let Some(name) = endpoint.repository() else {
+            return self.inner.access.check_known(actor);
+        };
+        let action = action(endpoint, method);
+        self.inner.allow(actor, name, action).await?;
+        let refused = match action {
+            Action::Pull => false,
+            Action::Push => self.inner.read_only,
+            Action::Delete => self.inner.read_only || !self.inner.delete,
+        };
+        match refused {
+            true => Err(Refusal::new(Code::Unsupported)),
+            false => Ok(()),
+        }
+    }
+}
+
+impl Inner {
+    /// Whether an actor may do something to a repository.
+    pub(crate) async fn allow(
+        self: &Arc<Self>,
+        actor: &Actor,
+        name: &RepositoryName,
+        action: Action,
+    ) -> Result<(), Refusal> {
+        if self.access.is_open() && self.access.has_no_rules() {
+            return Ok(());
+        }
+        let (inner, actor, name) = (self.clone(), actor.clone(), name.clone());
+        let check = move || {
+            let access = &inner.access;
+            access.check(&inner.repositories, &actor, &name, action)
+        };
+        tokio::task::spawn_blocking(check).await?
+    }
+
+    /// How much a repository may hold.
+    pub(crate) fn quota(&self, name: &RepositoryName) -> Option<u64> {
+        let fits = self.quota.iter().find(|(pattern, _)| pattern.fits(name));
+        fits.map(|(_, bytes)| *bytes)
+    }
+}
+
+/// What is known of a request by its end.
+struct Asked {
+    label: &'static str,
+    actor: Actor,
+}
+
+fn action(endpoint: &Endpoint, method: &Method) -> Action {
+    let is_upload = matches!(endpoint, Endpoint::Upload(..) | Endpoint::Uploads(_));
+    match *method {
+        _ if is_upload => Action::Push,
+        Method::GET | Method::HEAD => Action::Pull,
+        Method::DELETE => Action::Delete,
+        _ => Action::Push,
     }
 }
 

@@ -13,6 +13,8 @@ use crate::refusal::{Code, Refusal};
 pub(crate) enum Endpoint {
     /// `/`, which tells a person that something is here.
     Root,
+    /// `/metrics`
+    Metrics,
     /// `/v2/`
     Version,
     /// `/v2`
@@ -32,6 +34,7 @@ impl Endpoint {
     pub(crate) fn parse(path: &str) -> Result<Option<Endpoint>, Refusal> {
         match path {
             "/" | "" => return Ok(Some(Endpoint::Root)),
+            "/metrics" => return Ok(Some(Endpoint::Metrics)),
             "/v2" => return Ok(Some(Endpoint::VersionWithoutSlash)),
             "/v2/" => return Ok(Some(Endpoint::Version)),
             "/v2/_catalog" => return Ok(Some(Endpoint::Catalog)),
@@ -65,7 +68,6 @@ impl Endpoint {
         Ok(Some(endpoint))
     }
 
-    #[allow(dead_code)]
     /// The repository that it is about.
     pub(crate) fn repository(&self) -> Option<&RepositoryName> {
         match self {
@@ -79,11 +81,11 @@ impl Endpoint {
         }
     }
 
-    #[allow(dead_code)]
     /// A word for figures and logs.
     pub(crate) fn label(&self) -> &'static str {
         match self {
             Endpoint::Root => "root",
+            Endpoint::Metrics => "metrics",
             Endpoint::Version | Endpoint::VersionWithoutSlash => "version",
             Endpoint::Catalog => "catalog",
             Endpoint::Blob(..) => "blob",

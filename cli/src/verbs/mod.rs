@@ -20,6 +20,7 @@ pub(crate) mod pause;
 pub(crate) mod prune;
 pub(crate) mod ps;
 mod pull;
+pub(crate) mod registry;
 pub(crate) mod rename;
 pub(crate) mod restart;
 pub(crate) mod rm;
@@ -44,6 +45,7 @@ pub(crate) async fn execute(cli: Cli) -> Result<u8, Failure> {
         Verb::Completion(args) => completion::run(&args),
         Verb::Doctor(args) => doctor::run(args).await,
         Verb::Machine(args) => machine::run(args).await,
+        Verb::Registry(args) => registry::run(args).await,
         Verb::Version(args) => version::run(&args, host).await,
         Verb::OfContainer(verb) | Verb::Container(Container::Same(verb)) => {
             of_container(verb, host).await

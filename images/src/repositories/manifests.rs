@@ -49,6 +49,8 @@ pub struct NewManifest<'a> {
     pub artifact_type: Option<String>,
     /// A JSON object.
     pub annotations: Option<String>,
+    /// Who sends it. A repository without an owner is his then.
+    pub pusher: Option<&'a str>,
 }
 
 /// A manifest of a repository.
@@ -87,6 +89,12 @@ impl Repositories {
                 check_quota(tx, id, new.bytes.len() as u64, quota)?;
             }
             record(tx, id, &digest, file, new)?;
+            if let Some(pusher) = new.pusher {
+                tx.prepare_cached(
+                    "UPDATE registry_repositories SET owner = ? WHERE id = ? AND owner IS NULL",
+                )?
+                .execute(params![pusher, id])?;
+            }
             for tag in new.tags {
                 tx.prepare_cached(
                     "INSERT INTO registry_tags (repository, tag, manifest, updated)

@@ -38,7 +38,7 @@ pub use blobs::{Blob, BlobFile};
 pub use listing::{Page, Referrer};
 pub use manifests::{Manifest, ManifestKey, NewManifest, Pushed};
 pub use names::{ContentDigest, RepositoryName, TagName};
-pub use records::{Change, Record, Visibility};
+pub use records::{Change, Record, Standing, Visibility};
 pub use sweep::{Keep, Swept};
 pub use uploads::{Upload, UploadId};
 

@@ -1,7 +1,9 @@
 //! What is known of a repository beside its content: whose it is, who may see it, what it is for.
 
+use std::collections::HashSet;
+
 use jiff::Timestamp;
-use rusqlite::{Connection, Row, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::{Repositories, RepositoryError, RepositoryName, find, find_or_create, used};
 use crate::database::column;
@@ -45,6 +47,14 @@ pub struct Change {
     pub collaborators: Option<Vec<String>>,
 }
 
+/// What a repository says of a user, or of nobody.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Standing {
+    pub public: bool,
+    pub owner: bool,
+    pub collaborator: bool,
+}
+
 const COLUMNS: &str = "SELECT id, name, created, owner, public, description, overview,
     (SELECT count(*) FROM registry_tags WHERE repository = id),
     (SELECT max(pushed) FROM registry_manifests WHERE repository = id)
@@ -73,6 +83,48 @@ impl Repositories {
             records.push(read(&db, row)?);
         }
         Ok(records)
+    }
+
+    /// What a repository says of a user. One that is not there says nothing.
+    pub fn standing(
+        &self,
+        name: &RepositoryName,
+        user: Option<&str>,
+    ) -> Result<Standing, RepositoryError> {
+        let db = self.store.database();
+        let standing = db
+            .prepare_cached(
+                "SELECT public, owner IS NOT NULL AND owner IS ?2, EXISTS
+                 (SELECT 1 FROM registry_collaborators WHERE repository = id AND user IS ?2)
+                 FROM registry_repositories WHERE name = ?1",
+            )?
+            .query_row(params![name.as_str(), user], |row| {
+                Ok(Standing {
+                    public: row.get(0)?,
+                    owner: row.get(1)?,
+                    collaborator: row.get(2)?,
+                })
+            })
+            .optional()?;
+        Ok(standing.unwrap_or_default())
+    }
+
+    /// The repositories that say that a user, or anybody, may read them.
+    pub fn opened_to(
+        &self,
+        user: Option<&str>,
+    ) -> Result<HashSet<RepositoryName>, RepositoryError> {
+        let db = self.store.database();
+        let mut statement = db.prepare_cached(
+            "SELECT name FROM registry_repositories WHERE public OR owner = ?1 OR EXISTS
+             (SELECT 1 FROM registry_collaborators WHERE repository = id AND user = ?1)",
+        )?;
+        let mut rows = statement.query([user])?;
+        let mut names = HashSet::new();
+        while let Some(row) = rows.next()? {
+            names.insert(column(row, 0, "repository name")?);
+        }
+        Ok(names)
     }
 
     /// Changes a record, and makes the repository if there is none.

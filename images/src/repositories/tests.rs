@@ -65,6 +65,7 @@ fn manifest<'a>(bytes: &'a [u8], blobs: &[&[u8]], tags: &'a [TagName]) -> NewMan
         subject: None,
         artifact_type: None,
         annotations: None,
+        pusher: None,
     }
 }
 

@@ -4,6 +4,7 @@ use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, LOCATION};
 use hyper::{Response, StatusCode};
 use serde_json::json;
 
+use super::Call;
 use crate::http::body::{self, Body};
 use crate::reply::{Answer, Reply};
 
@@ -11,6 +12,13 @@ use crate::reply::{Answer, Reply};
 pub(crate) fn root() -> Response<Body> {
     let reply = Reply::new(StatusCode::OK);
     reply.header(CACHE_CONTROL, "no-cache").empty()
+}
+
+/// `GET /metrics`
+pub(crate) fn metrics(call: &Call<'_>) -> Response<Body> {
+    let reply = Reply::new(StatusCode::OK);
+    let reply = reply.header(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8");
+    reply.body(body::whole(call.registry.metrics.show()))
 }
 
 /// `GET /v2/`

@@ -11,9 +11,14 @@ use crate::reply::{Answer, Reply};
 
 pub(crate) async fn catalog(call: &Call<'_>) -> Answer {
     let (last, limit) = wanted(call)?;
-    let page =
-        call.store(move |repositories| repositories.catalog(last.as_deref(), limit, |_| true));
-    let page = page.await?;
+    let (registry, actor) = (call.registry.clone(), call.actor.clone());
+    let work = move || {
+        let repositories = &registry.repositories;
+        let sight = registry.access.sight(repositories, &actor)?;
+        let page = repositories.catalog(last.as_deref(), limit, |name| sight.sees(name));
+        page.map_err(Refusal::from)
+    };
+    let page = tokio::task::spawn_blocking(work).await??;
     let names: Vec<_> = page.items.iter().map(RepositoryName::as_str).collect();
     let reply = link("/v2/_catalog", limit, &page);
     reply.json(&json!({"repositories": names}))

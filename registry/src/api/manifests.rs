@@ -119,6 +119,8 @@ pub(crate) async fn put(call: Call<'_>, name: RepositoryName, key: ManifestKey) 
     let subject = parsed.subject;
     let repository = name.clone();
     let stored = tags.clone();
+    let quota = call.registry.quota(&name);
+    let pusher = call.actor.name().map(str::to_owned);
     let pushed = call.store(move |repositories| {
         let new = NewManifest {
             bytes: &bytes,
@@ -131,8 +133,9 @@ pub(crate) async fn put(call: Call<'_>, name: RepositoryName, key: ManifestKey) 
             subject,
             artifact_type: parsed.artifact_type,
             annotations: parsed.annotations,
+            pusher: pusher.as_deref(),
         };
-        repositories.put_manifest(&repository, &new, None)
+        repositories.put_manifest(&repository, &new, quota)
     });
     pushed.await?;
     let mut reply = Reply::new(StatusCode::CREATED)

@@ -13,6 +13,7 @@ use hull_images::repositories::{Repositories, RepositoryError};
 use hyper::header::ALLOW;
 use hyper::{HeaderMap, Method};
 
+use crate::access::Actor;
 use crate::http::body::Upload;
 use crate::http::query::Query;
 use crate::refusal::{Code, Refusal};
@@ -23,6 +24,7 @@ use crate::route::Endpoint;
 /// A request, as far as it is the same for all.
 pub(crate) struct Call<'a> {
     pub(crate) registry: Arc<Inner>,
+    pub(crate) actor: Actor,
     pub(crate) method: Method,
     pub(crate) headers: &'a HeaderMap,
     pub(crate) query: Query,
@@ -59,7 +61,10 @@ pub(crate) async fn answer(call: Call<'_>, endpoint: Endpoint) -> Answer {
         Endpoint::Root if read => Ok(base::root()),
         Endpoint::Version if read => base::version(),
         Endpoint::VersionWithoutSlash if read => Ok(base::redirect()),
-        Endpoint::Root | Endpoint::Version | Endpoint::VersionWithoutSlash => refuse("GET, HEAD"),
+        Endpoint::Metrics if read => Ok(base::metrics(&call)),
+        Endpoint::Root | Endpoint::Metrics | Endpoint::Version | Endpoint::VersionWithoutSlash => {
+            refuse("GET, HEAD")
+        }
         Endpoint::Catalog if read => listing::catalog(&call).await,
         Endpoint::Catalog => refuse("GET, HEAD"),
         Endpoint::Tags(name) if read => listing::tags(&call, name).await,

@@ -12,6 +12,7 @@ use hyper::header::{CONTENT_LENGTH, CONTENT_RANGE, LOCATION, RANGE};
 use hyper::{Response, StatusCode};
 
 use super::Call;
+use crate::access::Action;
 use crate::http::body::{Body, Pieces};
 use crate::http::range::{self, Span};
 use crate::refusal::{Code, Refusal};
@@ -49,11 +50,17 @@ async fn mount(
                 .await?
         }
     };
+    let quota = call.registry.quota(name);
     for from in from {
+        // What the client may not read is not there for it.
+        let allowed = call.registry.allow(&call.actor, &from, Action::Pull).await;
+        if allowed.is_err() {
+            continue;
+        }
         let to = name.clone();
         let mounted =
             call.store(
-                move |repositories| match repositories.mount(&from, &to, &digest, None) {
+                move |repositories| match repositories.mount(&from, &to, &digest, quota) {
                     Err(RepositoryError::NoBlob(_)) => Ok(false),
                     mounted => mounted.map(|_| true),
                 },
@@ -68,17 +75,18 @@ async fn mount(
 /// The whole blob in one request.
 async fn at_once(call: Call<'_>, name: RepositoryName, digest: ContentDigest) -> Answer {
     let registry = call.registry.clone();
+    let quota = registry.quota(&name);
     let repository = name.clone();
     let work = move |pieces: Pieces| -> Result<(), Refusal> {
         let mut upload = registry.repositories.begin_upload(&repository)?;
-        if let Err(refusal) = fill(&mut upload, pieces) {
+        if let Err(refusal) = fill(&mut upload, pieces, quota) {
             // Nobody knows its id, so nobody could go on.
             registry.repositories.cancel(upload)?;
             return Err(refusal);
         }
         registry
             .repositories
-            .commit(&repository, upload, digest, None)?;
+            .commit(&repository, upload, digest, quota)?;
         Ok(())
     };
     call.upload.pour(work).await??;
@@ -89,12 +97,13 @@ async fn at_once(call: Call<'_>, name: RepositoryName, digest: ContentDigest) ->
 pub(crate) async fn append(call: Call<'_>, name: RepositoryName, id: UploadId) -> Answer {
     let chunk = Chunk::of(&call)?;
     let registry = call.registry.clone();
+    let quota = registry.quota(&name);
     let repository = name.clone();
     let work = move |pieces: Pieces| -> Result<u64, Refusal> {
         let mut upload = registry.repositories.upload(&repository, id)?;
         chunk.fits(&repository, &upload)?;
         let before = upload.size();
-        fill(&mut upload, pieces)?;
+        fill(&mut upload, pieces, quota)?;
         chunk.is_whole(upload.size() - before)?;
         Ok(upload.size())
     };
@@ -110,16 +119,17 @@ pub(crate) async fn finish(call: Call<'_>, name: RepositoryName, id: UploadId) -
     let digest = parse_digest(digest)?;
     let chunk = Chunk::of(&call)?;
     let registry = call.registry.clone();
+    let quota = registry.quota(&name);
     let repository = name.clone();
     let work = move |pieces: Pieces| -> Result<(), Refusal> {
         let mut upload = registry.repositories.upload(&repository, id)?;
         chunk.fits(&repository, &upload)?;
         let before = upload.size();
-        fill(&mut upload, pieces)?;
+        fill(&mut upload, pieces, quota)?;
         chunk.is_whole(upload.size() - before)?;
         registry
             .repositories
-            .commit(&repository, upload, digest, None)?;
+            .commit(&repository, upload, digest, quota)?;
         Ok(())
     };
     call.upload.pour(work).await??;
@@ -144,9 +154,13 @@ pub(crate) async fn cancel(call: &Call<'_>, name: RepositoryName, id: UploadId) 
     Ok(Reply::new(StatusCode::NO_CONTENT).empty())
 }
 
-fn fill(upload: &mut Upload, pieces: Pieces) -> Result<(), Refusal> {
+/// Writes what comes. What cannot fit is not waited for.
+fn fill(upload: &mut Upload, pieces: Pieces, quota: Option<u64>) -> Result<(), Refusal> {
     for piece in pieces {
         upload.append(&piece?).map_err(RepositoryError::from)?;
+        if let Some(quota) = quota.filter(|quota| upload.size() > *quota) {
+            return Err(RepositoryError::Quota(quota).into());
+        }
     }
     Ok(())
 }

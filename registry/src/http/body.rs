@@ -67,11 +67,22 @@ pub(crate) struct Upload {
     body: Incoming,
     /// The longest that a client may be silent.
     patience: Duration,
+    received: u64,
 }
 
 impl Upload {
     pub(crate) fn new(body: Incoming, patience: Duration) -> Upload {
-        Upload { body, patience }
+        let received = 0;
+        Upload {
+            body,
+            patience,
+            received,
+        }
+    }
+
+    /// Bytes that came so far.
+    pub(crate) fn received(&self) -> u64 {
+        self.received
     }
 
     /// The next piece; `None` at the end.
@@ -85,7 +96,10 @@ impl Upload {
             };
             match frame.into_data() {
                 Ok(data) if data.is_empty() => {}
-                Ok(data) => return Some(Ok(data)),
+                Ok(data) => {
+                    self.received += data.len() as u64;
+                    return Some(Ok(data));
+                }
                 // Trailers say nothing here.
                 Err(_) => {}
             }

@@ -5,7 +5,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 use hull_images::{Options, Store};
-use hull_registry::{Connections, Limits, Registry, serve};
+use hull_registry::{Connections, Limits, Listening, Registry, serve};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256, Sha512};
 use tempfile::TempDir;
@@ -47,7 +47,8 @@ impl Server {
         let address = listener.local_addr().unwrap();
         let stop = CancellationToken::new();
         let registry = Registry::new(&store, limits);
-        let serving = runtime.spawn(serve(registry, listener, connections, stop.clone()));
+        let listening = Listening::plain(listener);
+        let serving = runtime.spawn(serve(registry, listening, connections, stop.clone()));
         Server {
             address,
             store,

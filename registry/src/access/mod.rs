@@ -1,0 +1,203 @@
+//! Who may do what.
+//!
+//! ```text
+//!  Authorization ──identify──► Actor ──check(action, repository)──► allowed, 401 or 403
+//!     htpasswd, token            │ rules of the configuration
+//!                                └ what the repository itself says: public, owner, collaborators
+//! ```
+
+mod htpasswd;
+mod rules;
+
+use std::collections::HashSet;
+
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use hull_images::repositories::{Repositories, RepositoryName};
+use hyper::HeaderMap;
+use hyper::header::{AUTHORIZATION, WWW_AUTHENTICATE};
+
+pub(crate) use htpasswd::Htpasswd;
+pub use htpasswd::HtpasswdError;
+pub use rules::{Action, Pattern};
+
+use crate::config::{Auth, Rule, UsersMay};
+use crate::refusal::{Code, Refusal};
+
+/// Who asks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Actor {
+    Anonymous,
+    User(String),
+}
+
+impl Actor {
+    pub(crate) fn name(&self) -> Option<&str> {
+        match self {
+            Actor::Anonymous => None,
+            Actor::User(name) => Some(name),
+        }
+    }
+}
+
+/// The rights of a registry.
+#[derive(Debug, Default)]
+pub(crate) struct Access {
+    auth: Option<Passwords>,
+    rules: Vec<Rule>,
+}
+
+#[derive(Debug)]
+struct Passwords {
+    realm: String,
+    htpasswd: Htpasswd,
+    users_may: UsersMay,
+}
+
+impl Access {
+    pub(crate) fn new(auth: Option<&Auth>, rules: Vec<Rule>) -> Result<Access, HtpasswdError> {
+        let auth = match auth {
+            None => None,
+            Some(auth) => Some(Passwords {
+                realm: auth.realm.clone(),
+                htpasswd: Htpasswd::open(&auth.htpasswd)?,
+                users_may: auth.users_may,
+            }),
+        };
+        Ok(Access { auth, rules })
+    }
+
+    /// Whether nobody is asked who he is.
+    pub(crate) fn is_open(&self) -> bool {
+        self.auth.is_none()
+    }
+
+    pub(crate) fn has_no_rules(&self) -> bool {
+        self.rules.is_empty()
+    }
+
+    /// Reads who asks. Passwords are checked on a thread that may take its time.
+    pub(crate) async fn identify(&self, headers: &HeaderMap) -> Result<Actor, Refusal> {
+        let (Some(auth), Some(header)) = (&self.auth, headers.get(AUTHORIZATION)) else {
+            return Ok(Actor::Anonymous);
+        };
+        let Some((user, password)) = header.to_str().ok().and_then(basic) else {
+            return Err(self.challenge());
+        };
+        match auth.htpasswd.verify(&user, &password).await? {
+            true => Ok(Actor::User(user)),
+            false => Err(self.challenge()),
+        }
+    }
+
+    /// Where no repository is named: whoever has a password.
+    pub(crate) fn check_known(&self, actor: &Actor) -> Result<(), Refusal> {
+        match (actor, &self.auth) {
+            (Actor::Anonymous, Some(_)) => Err(self.challenge()),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether the actor may, as far as the configuration says: what a repository says of itself
+    /// is asked only if not.
+    fn rules_allow(&self, actor: &Actor, name: &RepositoryName, action: Action) -> bool {
+        let by_rule = self.rules.iter().any(|rule| {
+            rule.actions.contains(&action)
+                && rule.users.iter().any(|user| is_meant(user, actor))
+                && rule.repositories.iter().any(|pattern| pattern.fits(name))
+        });
+        let by_default = match (&self.auth, actor) {
+            (None, _) => self.rules.is_empty(),
+            (Some(_), Actor::Anonymous) => false,
+            (Some(auth), Actor::User(user)) => match auth.users_may {
+                UsersMay::Everything => self.rules.is_empty(),
+                UsersMay::Own => is_below(name, user),
+                UsersMay::Nothing => false,
+            },
+        };
+        by_rule || by_default
+    }
+
+    /// Refuses what the actor may not: by asking who it is, if that is not known.
+    pub(crate) fn check(
+        &self,
+        repositories: &Repositories,
+        actor: &Actor,
+        name: &RepositoryName,
+        action: Action,
+    ) -> Result<(), Refusal> {
+        if self.rules_allow(actor, name, action) {
+            return Ok(());
+        }
+        let standing = repositories.standing(name, actor.name())?;
+        let allowed = match action {
+            Action::Pull => standing.public || standing.collaborator || standing.owner,
+            Action::Push => standing.collaborator || standing.owner,
+            Action::Delete => standing.owner,
+        };
+        match (allowed, actor) {
+            (true, _) => Ok(()),
+            (false, Actor::Anonymous) if self.auth.is_some() => Err(self.challenge()),
+            (false, _) => Err(Refusal::new(Code::Denied)),
+        }
+    }
+
+    /// What an actor may see of a list of repositories.
+    pub(crate) fn sight(
+        &self,
+        repositories: &Repositories,
+        actor: &Actor,
+    ) -> Result<Sight<'_>, Refusal> {
+        Ok(Sight {
+            access: self,
+            actor: actor.clone(),
+            opened: repositories.opened_to(actor.name())?,
+        })
+    }
+
+    pub(crate) fn challenge(&self) -> Refusal {
+        let realm = self.auth.as_ref().map_or("", |auth| &auth.realm);
+        let realm = realm.replace(['"', '\\'], "");
+        let challenge = format!("Basic realm=\"{realm}\"");
+        Refusal::new(Code::Unauthorized).header(WWW_AUTHENTICATE, &challenge)
+    }
+}
+
+/// What one actor may pull.
+pub(crate) struct Sight<'a> {
+    access: &'a Access,
+    actor: Actor,
+    opened: HashSet<RepositoryName>,
+}
+
+impl Sight<'_> {
+    pub(crate) fn sees(&self, name: &RepositoryName) -> bool {
+        self.access.rules_allow(&self.actor, name, Action::Pull) || self.opened.contains(name)
+    }
+}
+
+fn is_meant(user: &str, actor: &Actor) -> bool {
+    match actor {
+        Actor::Anonymous => user == "@anonymous",
+        Actor::User(name) => user == "@all" || user == "@anonymous" || user == name,
+    }
+}
+
+fn is_below(name: &RepositoryName, user: &str) -> bool {
+    let rest = name.as_str().strip_prefix(user);
+    rest.is_some_and(|rest| rest.starts_with('/'))
+}
+
+/// The user and password of a `Basic` header.
+fn basic(header: &str) -> Option<(String, String)> {
+    let (scheme, rest) = header.split_once(' ')?;
+    if !scheme.eq_ignore_ascii_case("basic") {
+        return None;
+    }
+    let text = String::from_utf8(BASE64_STANDARD.decode(rest.trim()).ok()?).ok()?;
+    let (user, password) = text.split_once(':')?;
+    Some((user.to_owned(), password.to_owned()))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,7 @@
+//! A configured registry and the clients that people have: curl, skopeo, buildah.
+
+mod copy;
+mod figures;
+mod rights;
+mod served;
+mod tls;
