@@ -44,7 +44,7 @@ pub use events::{Event, EventStream, Window};
 pub use hull_protocol::agent::TerminalSize;
 pub use id::{ContainerId, ContainerName, ExecId};
 pub use images::{
-    Archive, DiskUsage, HistoryStep, ImageInspect, ImageSummary, Images, ImportOptions,
+    Archive, DiskUsage, HistoryStep, ImageInspect, ImageSummary, Images, ImportOptions, ImportStep,
     LoadOptions, LoadStep, Platform, PruneOptions, Pruned, Removal, RemoveOptions,
 };
 pub use time::{NotATime, Timestamp};

@@ -38,6 +38,8 @@ pub enum ImportError {
     Tar(#[from] TarError),
     #[error(transparent)]
     Image(#[from] ImageError),
+    #[error("the archive is longer than {limit} bytes")]
+    TooLong { limit: u64 },
 }
 
 impl From<StoreError> for ImportError {
@@ -98,10 +100,13 @@ fn spool(lease: &Lease, stream: impl Read) -> Result<(Spooled, &'static str), Im
             Ok(reader.read(buffer).map_err(TarError::from)?)
         })
     };
-    let mut stream = stream;
-    let raw = copy(&mut stream)?;
-    let file = std::fs::File::open(&raw.path).map_err(StoreError::file("open", &raw.path))?;
     let limit = lease.store.options.stream_bytes;
+    // One more byte than there may be tells that there are more.
+    let raw = copy(&mut stream.take(limit.saturating_add(1)))?;
+    if raw.size > limit {
+        return Err(ImportError::TooLong { limit });
+    }
+    let file = std::fs::File::open(&raw.path).map_err(StoreError::file("open", &raw.path))?;
     let (compression, mut plain) = decode(file, limit).map_err(TarError::from)?;
     if let Some(media_type) = compression.layer_media_type() {
         return Ok((raw, media_type));

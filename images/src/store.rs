@@ -45,6 +45,8 @@ pub struct Options {
     pub limits: Limits,
     /// Of one layer's plain tar: what a compression bomb meets first.
     pub stream_bytes: u64,
+    /// Of an image archive when it is plain.
+    pub archive_bytes: u64,
     /// Files in one image archive.
     pub archive_files: usize,
 }
@@ -54,6 +56,7 @@ impl Default for Options {
         Options {
             limits: Limits::default(),
             stream_bytes: 256 << 30,
+            archive_bytes: 1 << 40,
             archive_files: 20_000,
         }
     }

@@ -251,6 +251,29 @@ fn a_root_file_system_is_imported() {
     verify(&store);
 }
 
+#[test]
+fn what_is_imported_has_a_limit() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = Options {
+        stream_bytes: 100_000,
+        ..Options::default()
+    };
+    let store = Store::open(folder.path(), options).unwrap();
+    let import = |archive: &mut dyn std::io::Read| {
+        let made = store.import(archive, &Import::default());
+        made.map_err(|error| error.to_string())
+    };
+    let endless = import(&mut std::io::repeat(0));
+    assert_eq!(
+        endless,
+        Err("the archive is longer than 100000 bytes".into())
+    );
+    let bomb = crate::samples::gzip(&layer("big", &"0".repeat(1 << 20)));
+    let bomb = import(&mut &bomb[..]);
+    assert_eq!(bomb, Err("decompresses to more than 100000 bytes".into()));
+    assert_eq!(files(&store), Vec::<String>::new());
+}
+
 fn bzip2(plain: &[u8]) -> Vec<u8> {
     use std::io::Write;
 

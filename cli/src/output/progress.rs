@@ -52,6 +52,12 @@ fn text(message: &Message) -> String {
 
 /// Draws a layer's line where it stands: up to it, clear it, write it, and back down.
 fn drawn(message: &Message, layers: &mut Vec<String>, wide: bool) -> String {
+    if message.id.is_empty()
+        && message.stream.is_empty()
+        && let Some(bar) = bar(message.progress.as_ref(), wide)
+    {
+        return format!("\x1b[2K\r{} {bar}\r", message.status);
+    }
     if message.id.is_empty() || !message.stream.is_empty() {
         return text(message);
     }

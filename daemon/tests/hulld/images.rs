@@ -185,3 +185,46 @@ fn disk_usage_counts_shared_layers_once() {
     let full = daemon.docker(&["system", "df", "-v", "--format", "{{range .Images}}{{.Repository}} {{.Size}} {{.SharedSize}} {{.UniqueSize}} {{.Containers}}\n{{end}}"]);
     assert_eq!(full.ok().trim_end(), "two 3B 3B 0B 0\none 3B 3B 0B 0");
 }
+
+#[test]
+fn a_root_file_system_is_imported_from_an_address() {
+    use std::io::{BufRead, BufReader, Write};
+
+    let daemon = Daemon::start();
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let mut lines = BufReader::new(stream.try_clone().unwrap()).lines();
+            let first = lines.next().unwrap().unwrap();
+            while !lines.next().unwrap().unwrap().is_empty() {}
+            let (status, body) = match first.contains("/x.tar") {
+                true => ("200 OK", tar("x")),
+                false => ("404 Not Found", Vec::new()),
+            };
+            let head = format!(
+                "HTTP/1.1 {status}\r\nContent-Length: {}\r\n\r\n",
+                body.len()
+            );
+            stream.write_all(head.as_bytes()).unwrap();
+            stream.write_all(&body).unwrap();
+        }
+    });
+    let url = format!("http://{address}/x.tar");
+    let shown = daemon
+        .docker(&["import", "-c", "CMD sh", &url, "far:1"])
+        .ok();
+    assert!(
+        shown.starts_with(&format!("Downloading from {url}\n")),
+        "{shown}"
+    );
+    assert!(shown.contains("\nsha256:"), "{shown}");
+    let comment = daemon
+        .docker(&["inspect", "-f", "{{.Comment}}", "far:1"])
+        .ok();
+    assert_eq!(comment, format!("Imported from {url}\n"));
+    let missing = daemon.docker(&["import", &format!("http://{address}/nosuch"), "x"]);
+    failed(&missing, "Got HTTP status code >= 400: 404 Not Found");
+    assert_eq!(names(&daemon, &[]), ["far:1"]);
+}

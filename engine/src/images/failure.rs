@@ -1,5 +1,6 @@
 //! The store's errors as the engine's: whose fault it is decides about the kind.
 
+use hull_images::remote::FetchError;
 use hull_images::{
     FindError, ImageError, ImportError, LayerError, LoadError, RemoveError, SaveError, StoreError,
     UnpackError,
@@ -48,6 +49,14 @@ pub(super) fn import_failed(error: ImportError) -> EngineError {
         ImportError::Image(error) => image_failed(error),
         other => EngineError::Image(other.to_string(), ErrorKind::InvalidParameter),
     }
+}
+
+pub(super) fn fetch_failed(error: &FetchError) -> EngineError {
+    let kind = match error {
+        FetchError::Address { .. } => ErrorKind::InvalidParameter,
+        FetchError::Status(_) | FetchError::Remote(_) => ErrorKind::System,
+    };
+    EngineError::Image(error.to_string(), kind)
 }
 
 pub(super) fn save_failed(error: SaveError) -> EngineError {

@@ -21,7 +21,7 @@ use failure::{find_failed, remove_failed, store_failed};
 use hull_images::remote::Remote;
 use hull_images::{Image, Reference, Removed, Store, Usage};
 pub use hull_images::{Platform, RemoveOptions};
-pub use transfer::{Archive, LoadOptions, LoadStep};
+pub use transfer::{Archive, ImportStep, LoadOptions, LoadStep};
 pub use view::{
     DiskUsage, HistoryStep, ImageInspect, ImageSummary, ImportOptions, PruneOptions, Pruned,
     Removal,

@@ -1,15 +1,16 @@
 //! Images in and out as archives, streamed: the store's own thread reads or writes while the
 //! caller's task sends or receives.
 
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 
 use bytes::{Bytes, BytesMut};
+use hull_images::remote::fetch;
 use hull_images::{Import, Loaded, Platform, Progress};
 use tokio::io::AsyncRead;
 use tokio::sync::mpsc;
 use tokio_util::io::SyncIoBridge;
 
-use super::failure::{import_failed, load_failed, save_failed};
+use super::failure::{fetch_failed, import_failed, load_failed, save_failed};
 use super::{Images, ImportOptions, parse};
 use crate::error::{EngineError, ErrorKind};
 
@@ -41,6 +42,17 @@ pub enum LoadStep {
     },
     /// A line such as `Loaded image: busybox:latest`.
     Line(String),
+}
+
+/// How an import from elsewhere goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ImportStep {
+    /// The archive begins to come from there.
+    Begun(String),
+    /// So many bytes have come; a total of 0 is not known.
+    Coming { done: u64, total: u64 },
+    /// The image that was made.
+    Made(String),
 }
 
 impl Images {
@@ -115,6 +127,41 @@ impl Images {
         Ok(receiver)
     }
 
+    /// The same of an archive that is somewhere else. Tells how much of it has come.
+    ///
+    /// # Errors
+    /// It does not come, or as of an import.
+    pub async fn import_from(
+        &self,
+        url: String,
+        mut options: ImportOptions,
+        progress: mpsc::Sender<ImportStep>,
+    ) -> Result<(), EngineError> {
+        if options.message.is_empty() {
+            options.message = format!("Imported from {url}");
+        }
+        let import = options.resolve()?;
+        let name = import.name.clone();
+        let teller = progress.clone();
+        let made = self.blocking(move |store| {
+            let fetched = fetch(&url).map_err(|e| fetch_failed(&e))?;
+            // Whoever has left still gets the image.
+            let _ = teller.blocking_send(ImportStep::Begun(url));
+            let told = Told {
+                inner: fetched.reader,
+                total: fetched.length.unwrap_or_default(),
+                done: 0,
+                last: 0,
+                progress: teller,
+            };
+            store.import(told, &import).map_err(import_failed)
+        });
+        let id = made.await?.to_string();
+        self.tell("import", &id, name.as_ref());
+        let _ = progress.send(ImportStep::Made(id)).await;
+        Ok(())
+    }
+
     /// Makes an image of one layer from a tar of a root filesystem; gives its id.
     ///
     /// # Errors
@@ -184,6 +231,32 @@ fn lines(loaded: &Loaded) -> Vec<String> {
         .into_iter()
         .chain([format!("Loaded image: {name}")])
         .collect()
+}
+
+/// Tells each time that many more bytes have come.
+const STEP: u64 = 512 << 10;
+
+/// A download that tells how far it is.
+struct Told {
+    inner: Box<dyn Read + Send>,
+    total: u64,
+    done: u64,
+    last: u64,
+    progress: mpsc::Sender<ImportStep>,
+}
+
+impl Read for Told {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.inner.read(buffer)?;
+        self.done += count as u64;
+        if self.done - self.last >= STEP || (count == 0 && self.last < self.done) {
+            self.last = self.done;
+            let (done, total) = (self.done, self.total);
+            // Nobody has to see every step.
+            let _ = self.progress.try_send(ImportStep::Coming { done, total });
+        }
+        Ok(count)
+    }
 }
 
 /// The writing end of an archive that goes out in pieces.

@@ -100,7 +100,7 @@ pub(crate) fn load(
     platform: Option<&Platform>,
     watcher: Watcher<'_>,
 ) -> Result<Vec<Loaded>, LoadError> {
-    let (_, plain) = decode(stream, u64::MAX).map_err(TarError::from)?;
+    let (_, plain) = decode(stream, lease.store.options.archive_bytes).map_err(TarError::from)?;
     let archive = Archive::read(plain, lease)?;
     let candidates = match archive.find(docker::MANIFEST) {
         Some(_) => docker::images(&archive)?,

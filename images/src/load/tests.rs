@@ -390,3 +390,19 @@ fn one_platform_s_images_can_be_asked_for() {
     let message = "requested platform (linux/s390x) not found: the archive has no image for it";
     assert_eq!(load("linux/s390x"), Err(message.to_owned()));
 }
+
+#[test]
+fn an_archive_that_swells_is_stopped() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = Options {
+        archive_bytes: 100_000,
+        ..Options::default()
+    };
+    let store = Store::open(folder.path(), options).unwrap();
+    let bomb = Sample::default().file("x", &vec![0; 1 << 20]).end();
+    for bomb in [gzip(&bomb), zstd::encode_all(&bomb[..], 1).unwrap()] {
+        let message = "decompresses to more than 100000 bytes".to_owned();
+        assert_eq!(load_into(&store, &bomb), Err(message));
+    }
+    assert_eq!(files(&store), Vec::<String>::new());
+}

@@ -265,7 +265,7 @@ pub(crate) fn body_cause(error: io::Error) -> String {
 }
 
 /// The words that Go's client has for it, which people search for.
-fn cause(error: &ureq::Error, url: &str) -> String {
+pub(super) fn cause(error: &ureq::Error, url: &str) -> String {
     match error {
         ureq::Error::HostNotFound => no_such_host(url),
         ureq::Error::Timeout(Timeout::Resolve) => {

@@ -108,9 +108,7 @@ pub(super) async fn create(app: App, request: Request) -> Result<Reply, ApiError
     let Some(source) = query.text("fromSrc") else {
         return super::transfer::pull(app, request).await;
     };
-    if source != "-" {
-        return Err(ApiError::not_supported("importing from a URL"));
-    }
+    let source = source.to_owned();
     let options = ImportOptions {
         reference: target(
             query.get("repo").unwrap_or_default(),
@@ -120,6 +118,12 @@ pub(super) async fn create(app: App, request: Request) -> Result<Reply, ApiError
         changes: query.all("changes").map(str::to_owned).collect(),
         platform: query.get("platform").unwrap_or_default().to_owned(),
     };
+    if source != "-" {
+        let (progress, lines) = mpsc::channel(16);
+        let images = app.engine.images().clone();
+        let work = async move { images.import_from(source, options, progress).await };
+        return super::transfer::answer(request, lines, work).await;
+    }
     let (archive, upload) = upload(request.body);
     let images = app.engine.images();
     let (id, ()) = tokio::join!(images.import(archive, options), upload);

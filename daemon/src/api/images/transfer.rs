@@ -3,8 +3,8 @@
 //! The status goes out with the first line. What fails before it is an answer of its own.
 
 use futures_util::{Stream, StreamExt, stream};
-use hull_engine::EngineError;
 use hull_engine::api::{Down, PullOptions, PushOptions, Transfer, Up};
+use hull_engine::{EngineError, ImportStep};
 use serde::Serialize;
 use tokio::sync::mpsc;
 
@@ -21,7 +21,7 @@ type Work = std::pin::Pin<Box<dyn Future<Output = Result<(), EngineError>> + Sen
 /// One line, in the order of Docker's keys.
 #[derive(Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Line {
+pub(super) struct Line {
     #[serde(skip_serializing_if = "String::is_empty")]
     status: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -98,6 +98,28 @@ impl Line {
     }
 }
 
+/// Something that is told in lines.
+pub(super) trait Tell: Send + 'static {
+    fn lines(self) -> Vec<Line>;
+}
+
+impl Tell for Transfer {
+    fn lines(self) -> Vec<Line> {
+        told(self)
+    }
+}
+
+/// An import from elsewhere, in Docker's words.
+impl Tell for ImportStep {
+    fn lines(self) -> Vec<Line> {
+        vec![match self {
+            Self::Begun(url) => Line::status(format!("Downloading from {url}")),
+            Self::Coming { done, total } => Line::bar(String::new(), "Importing", (done, total)),
+            Self::Made(id) => Line::status(id),
+        }]
+    }
+}
+
 /// `POST /images/create?fromImage=&tag=&platform=`
 pub(super) async fn pull(app: App, request: Request) -> Result<Reply, ApiError> {
     let text = |name: &str| request.query.get(name).unwrap_or_default().to_owned();
@@ -124,9 +146,9 @@ pub(super) async fn push(app: App, request: Request) -> Result<Reply, ApiError> 
     answer(request, lines, work).await
 }
 
-async fn answer(
+pub(super) async fn answer(
     request: Request,
-    lines: mpsc::Receiver<Transfer>,
+    lines: mpsc::Receiver<impl Tell>,
     work: impl Future<Output = Result<(), EngineError>> + Send + 'static,
 ) -> Result<Reply, ApiError> {
     let lines = tokio::select! {
@@ -138,8 +160,8 @@ async fn answer(
 }
 
 /// Waits for the first line; the others follow as they come, a failure as the last.
-async fn begin(
-    mut lines: mpsc::Receiver<Transfer>,
+async fn begin<T: Tell>(
+    mut lines: mpsc::Receiver<T>,
     work: impl Future<Output = Result<(), EngineError>> + Send + 'static,
 ) -> Result<impl Stream<Item = Line> + Send, EngineError> {
     let mut work: Work = Box::pin(work);
@@ -154,9 +176,9 @@ async fn begin(
     }
 }
 
-fn all(
-    first: Option<Transfer>,
-    lines: mpsc::Receiver<Transfer>,
+fn all<T: Tell>(
+    first: Option<T>,
+    lines: mpsc::Receiver<T>,
     work: Option<Work>,
     failure: Option<EngineError>,
 ) -> impl Stream<Item = Line> + Send {
@@ -166,7 +188,7 @@ fn all(
             while let Some(working) = work.as_mut() {
                 tokio::select! {
                     biased;
-                    Some(line) = lines.recv() => return Some((told(line), (lines, work, failure))),
+                    Some(line) = lines.recv() => return Some((line.lines(), (lines, work, failure))),
                     done = working => {
                         failure = done.err();
                         work = None;
@@ -174,14 +196,14 @@ fn all(
                 }
             }
             match lines.recv().await {
-                Some(line) => Some((told(line), (lines, work, failure))),
+                Some(line) => Some((line.lines(), (lines, work, failure))),
                 None => failure
                     .take()
                     .map(|error| (vec![Line::failure(&error)], (lines, work, None))),
             }
         },
     );
-    stream::iter(first.map(told))
+    stream::iter(first.map(T::lines))
         .chain(rest)
         .flat_map(stream::iter)
 }
@@ -316,7 +338,7 @@ mod tests {
     #[tokio::test]
     async fn a_failure_is_an_answer_before_the_first_line_and_a_line_after() {
         let failure = || Err(EngineError::Invalid("oops".into()));
-        let (_sender, lines) = mpsc::channel(1);
+        let (_sender, lines) = mpsc::channel::<Transfer>(1);
         assert!(begin(lines, async move { failure() }).await.is_err());
         let (sender, lines) = mpsc::channel(4);
         let work = async move {
