@@ -55,6 +55,26 @@ pub struct Options {
     #[arg(long, value_name = "DIR")]
     pub registry_certs: Vec<PathBuf>,
 
+    /// How long a VM may take until its agent answers, and each request to it: more on a slow host
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        env = "HULL_BOOT_DEADLINE",
+        default_value_t = 60,
+        value_parser = clap::value_parser!(u64).range(1..=3600)
+    )]
+    pub boot_deadline: u64,
+
+    /// The most that a container can write, for containers that have not been started yet
+    #[arg(
+        long,
+        value_name = "MIB",
+        env = "HULL_SCRATCH_SIZE",
+        default_value_t = 10 << 10,
+        value_parser = clap::value_parser!(u64).range(32..=16 << 20)
+    )]
+    pub scratch_size: u64,
+
     /// What to log: error, warn, info, debug, trace, or a tracing filter
     #[arg(
         short = 'l',
@@ -69,6 +89,25 @@ pub struct Options {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn limits_are_taken_within_reason() {
+        let parse = |args: &[&str]| {
+            let options = Options::try_parse_from([&["hulld"], args].concat())?;
+            Ok::<_, clap::Error>((options.boot_deadline, options.scratch_size))
+        };
+        assert_eq!(parse(&[]).unwrap(), (60, 10 << 10));
+        let given = parse(&["--boot-deadline", "300", "--scratch-size", "64"]);
+        assert_eq!(given.unwrap(), (300, 64));
+        for bad in [
+            ["--boot-deadline", "0"],
+            ["--boot-deadline", "1h"],
+            ["--scratch-size", "16"],
+            ["--scratch-size", "99999999999"],
+        ] {
+            assert!(parse(&bad).is_err(), "{bad:?}");
+        }
+    }
 
     #[test]
     fn hosts_may_be_repeated() {

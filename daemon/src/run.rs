@@ -3,6 +3,7 @@
 use std::io::Write;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::Context;
 use hull_engine::Engine;
@@ -107,6 +108,10 @@ fn engine_options(options: &Options) -> anyhow::Result<hull_engine::api::Options
             .certificates
             .clone_from(&options.registry_certs);
     }
+    let deadline = Duration::from_secs(options.boot_deadline);
+    engine.defaults.boot_deadline = deadline;
+    engine.defaults.call_deadline = engine.defaults.call_deadline.max(deadline);
+    engine.defaults.scratch_bytes = options.scratch_size << 20;
     Ok(engine)
 }
 

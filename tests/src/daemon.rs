@@ -17,18 +17,35 @@ use crate::{DEADLINE, Output, Traces, eventually};
 pub struct Daemon {
     folder: TempDir,
     process: Child,
+    options: Vec<String>,
 }
 
 impl Daemon {
     /// Starts one, empty.
     pub fn empty() -> Self {
+        Self::with_options(&[])
+    }
+
+    /// The same, with options of its own.
+    pub fn with_options(options: &[&str]) -> Self {
+        Self::prepared(options, |_| ())
+    }
+
+    /// The same, once something has been done with the folder that its data root will be in.
+    pub fn prepared(options: &[&str], prepare: impl FnOnce(&Path)) -> Self {
         let parent = std::env::var_os("HULL_TEST_DIR").map_or_else(own_disk, PathBuf::from);
         let folder = tempfile::Builder::new()
             .prefix("hull-test-")
             .tempdir_in(parent)
             .unwrap();
-        let process = spawn(folder.path());
-        let daemon = Self { folder, process };
+        prepare(folder.path());
+        let options: Vec<String> = options.iter().map(|o| (*o).to_owned()).collect();
+        let process = spawn(folder.path(), &options);
+        let daemon = Self {
+            folder,
+            process,
+            options,
+        };
         daemon.wait_ready();
         daemon
     }
@@ -36,15 +53,20 @@ impl Daemon {
     /// Starts one with the busybox image.
     pub fn with_busybox() -> Self {
         let daemon = Self::empty();
-        daemon.hull(["load", "-q", "-i", busybox()]).ok();
+        daemon.load_busybox().ok();
         daemon
+    }
+
+    /// Loads the busybox image.
+    pub fn load_busybox(&self) -> Output {
+        self.hull(["load", "-q", "-i", busybox()])
     }
 
     /// Kills the daemon as a power cut would, and starts it again on the same state.
     pub fn kill_and_restart(&mut self) {
         self.process.kill().unwrap();
         self.process.wait().unwrap();
-        self.process = spawn(self.folder.path());
+        self.process = spawn(self.folder.path(), &self.options);
         self.wait_ready();
     }
 
@@ -188,7 +210,7 @@ fn own_disk() -> PathBuf {
     }
 }
 
-fn spawn(folder: &Path) -> Child {
+fn spawn(folder: &Path, options: &[String]) -> Child {
     let log = File::options()
         .create(true)
         .append(true)
@@ -201,6 +223,7 @@ fn spawn(folder: &Path) -> Child {
         .arg(folder.join("run"))
         .arg("-H")
         .arg(format!("unix://{}", socket(folder).display()))
+        .args(options)
         .stdin(Stdio::null())
         .stdout(log.try_clone().unwrap())
         .stderr(log)

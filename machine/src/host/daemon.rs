@@ -16,6 +16,9 @@ use crate::target::Target;
 /// From its start to its first answer, on a busy emulated machine.
 const DEADLINE: Duration = Duration::from_secs(60);
 
+/// What of the caller's environment the daemon gets: its own options.
+const VARIABLES: [&str; 2] = ["HULL_BOOT_DEADLINE", "HULL_SCRATCH_SIZE"];
+
 /// Lines of its log below an error message.
 const LOG_LINES: usize = 15;
 
@@ -51,6 +54,10 @@ fn launch(options: &Options, paths: &Paths) -> Result<(), MachineError> {
             "-H".to_owned(),
             address,
         ],
+        env: VARIABLES
+            .into_iter()
+            .filter_map(|name| Some((name.to_owned(), std::env::var(name).ok()?)))
+            .collect(),
         cwd: PathBuf::from("/"),
         detach: Some(log),
         ..exec::Request::default()
