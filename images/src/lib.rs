@@ -14,6 +14,8 @@ pub mod change;
 mod collect;
 mod compression;
 pub mod config;
+#[cfg(test)]
+mod crash_tests;
 mod database;
 mod digest;
 mod error;

@@ -2,7 +2,9 @@
 
 use rusqlite::{Transaction, TransactionBehavior, params};
 
+use crate::collect::Collected;
 use crate::config::ImageConfig;
+use crate::database::column;
 use crate::digest::{ChainId, Digest, ImageId};
 use crate::error::StoreError;
 use crate::fault;
@@ -119,6 +121,9 @@ impl Lease {
 
     /// Makes images of what is ready, and names them, in one step: nobody can remove an image
     /// before it has its names, and of several either all come to be or none.
+    ///
+    /// An image that is there already keeps the manifest and the blobs that it has, unless a
+    /// registry gave these, which a name with a digest says.
     pub(crate) fn commit(
         &self,
         images: &[(Ready, &[Reference])],
@@ -126,8 +131,18 @@ impl Lease {
         let mut db = self.store.database();
         let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let mut registered = Vec::new();
+        let mut stale = Vec::new();
         for (ready, names) in images {
-            record(&tx, ready)?;
+            let pulled = names.iter().any(|name| name.digest().is_some());
+            match (known(&tx, &ready.id)?, pulled) {
+                // What it came as first is what a registry may know it as.
+                (Some(_), false) => {}
+                (Some(old), true) => {
+                    stale.extend(old.into_iter().filter(|blob| !ready.blobs.contains(blob)));
+                    record(&tx, ready)?;
+                }
+                (None, _) => record(&tx, ready)?,
+            }
             let replaced = names.iter().map(|name| tag(&tx, &ready.id, name));
             registered.push(Registered {
                 image: ready.id,
@@ -137,6 +152,13 @@ impl Lease {
         fault::point();
         tx.commit()?;
         fault::point();
+        // Files go only when no record can come back.
+        let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        for blob in &stale {
+            let collected = &mut Collected::default();
+            self.store.collect_blob(&tx, blob, collected)?;
+        }
+        tx.commit()?;
         Ok(registered)
     }
 
@@ -150,6 +172,21 @@ impl Lease {
     }
 }
 
+/// The blobs of an image, if it is there.
+fn known(tx: &Transaction<'_>, image: &ImageId) -> Result<Option<Vec<Digest>>, StoreError> {
+    if !crate::find::exists(tx, image)? {
+        return Ok(None);
+    }
+    let mut statement = tx.prepare("SELECT blob FROM image_blobs WHERE image = ?")?;
+    let mut rows = statement.query([image.to_string()])?;
+    let mut blobs = Vec::new();
+    while let Some(row) = rows.next()? {
+        blobs.push(column(row, 0, "digest")?);
+    }
+    Ok(Some(blobs))
+}
+
+/// Writes an image's rows, in place of those that it had.
 fn record(tx: &Transaction<'_>, ready: &Ready) -> Result<(), StoreError> {
     let image = ready.id.to_string();
     let manifest = ready.manifest.to_string();
@@ -165,6 +202,7 @@ fn record(tx: &Transaction<'_>, ready: &Ready) -> Result<(), StoreError> {
             params![image, position as i64, chain.to_string()],
         )?;
     }
+    tx.execute("DELETE FROM image_blobs WHERE image = ?", [&image])?;
     for blob in &ready.blobs {
         tx.execute(
             "INSERT OR IGNORE INTO image_blobs (image, blob) VALUES (?, ?)",
