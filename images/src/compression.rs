@@ -49,6 +49,12 @@ pub(crate) struct TooLong {
     pub(crate) limit: u64,
 }
 
+/// What an archive is without its compression, if it has one. As long as it likes to be: whoever
+/// reads it sets the limit.
+pub fn decompress<'a>(reader: impl Read + 'a) -> io::Result<Box<dyn Read + 'a>> {
+    Ok(decode(reader, u64::MAX)?.1)
+}
+
 /// What `reader` is compressed with, and its plain bytes: at most `limit` of them.
 pub(crate) fn decode<'a>(
     reader: impl Read + 'a,

@@ -94,7 +94,10 @@ pub(crate) fn import(
 }
 
 /// Spools the stream as it is where layers may be compressed so, and plain where not.
-fn spool(lease: &Lease, stream: impl Read) -> Result<(Spooled, &'static str), ImportError> {
+pub(crate) fn spool(
+    lease: &Lease,
+    stream: impl Read,
+) -> Result<(Spooled, &'static str), ImportError> {
     let copy = |reader: &mut dyn Read| {
         lease.spool(|buffer| -> Result<usize, ImportError> {
             Ok(reader.read(buffer).map_err(TarError::from)?)

@@ -12,6 +12,7 @@
 
 pub mod change;
 mod collect;
+mod commit;
 mod compression;
 pub mod config;
 #[cfg(test)]
@@ -50,6 +51,8 @@ mod words;
 
 pub use change::ChangeError;
 pub use collect::Collected;
+pub use commit::Commit;
+pub use compression::decompress;
 pub use config::{ImageConfig, Platform, PlatformError, RunConfig};
 pub use digest::{ChainId, DiffId, Digest, DigestError, ImageId};
 pub use error::StoreError;

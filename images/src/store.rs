@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use rusqlite::{Connection, TransactionBehavior};
 
 use crate::collect::Collected;
+use crate::commit::Commit;
 use crate::config::Platform;
 use crate::database;
 use crate::digest::ImageId;
@@ -111,6 +112,16 @@ impl Store {
     /// Makes an image of one layer from the tar of a root file system, compressed or not.
     pub fn import(&self, archive: impl Read, import: &Import) -> Result<ImageId, ImportError> {
         crate::import::import(&Lease::new(&self.inner)?, archive, import)
+    }
+
+    /// Makes an image of another one and one more layer, a tar with whiteouts.
+    pub fn commit(
+        &self,
+        parent: &ImageId,
+        layer: impl Read,
+        commit: &Commit,
+    ) -> Result<ImageId, ImportError> {
+        crate::commit::commit(&Lease::new(&self.inner)?, parent, layer, commit)
     }
 
     /// Gives an image another name. Says which other image had it.
