@@ -14,6 +14,7 @@ use std::time::Duration;
 use hull_protocol::VERSION;
 use hull_protocol::agent::{AgentError, Answer, ErrorKind, Exec, ProcessId, RootFs};
 
+use crate::cgroup::Frozen;
 use crate::clock;
 use crate::container::Container;
 use crate::fault::fault;
@@ -144,6 +145,15 @@ impl Agent {
             Stage::Down => return Err(fault(ErrorKind::State, "the guest is shutting down")),
         }
         Ok(self.platform.files()?)
+    }
+
+    /// Holds the container's processes until what this returns is dropped; nothing where none run.
+    pub(crate) fn freeze(&self) -> Result<Option<Frozen>, AgentError> {
+        let container = match &self.lock().stage {
+            Stage::Created(container) => container.clone(),
+            _ => return Ok(None),
+        };
+        Ok(Some(container.freeze()?))
     }
 
     fn begin(&self) -> Result<(), AgentError> {

@@ -2,11 +2,13 @@
 //! in it.
 
 use std::fs;
-use std::io;
+use std::io::{self, Read, Seek};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{Mode, OFlags};
 
 use crate::spec::Resources;
@@ -30,10 +32,15 @@ pub(crate) enum CgroupError {
     },
 }
 
+/// How long processes may take to stand still.
+const FREEZE_LIMIT: Duration = Duration::from_secs(10);
+
 /// A group that is removed with its last user.
 #[derive(Debug)]
 pub(crate) struct Cgroup {
     dir: PathBuf,
+    /// How many want it to stand still.
+    freezers: Mutex<usize>,
 }
 
 impl Cgroup {
@@ -47,7 +54,10 @@ impl Cgroup {
             dir: dir.clone(),
             source,
         })?;
-        let group = Self { dir };
+        let group = Self {
+            dir,
+            freezers: Mutex::default(),
+        };
         for (file, value) in settings(limits) {
             group.set(file, value)?;
         }
@@ -91,6 +101,32 @@ impl Cgroup {
             .unwrap_or(0)
     }
 
+    /// Waits until everything in it stands still.
+    fn wait_until_frozen(&self) -> Result<(), CgroupError> {
+        let failed = |source| CgroupError::Io {
+            what: "freeze",
+            dir: self.dir.clone(),
+            source,
+        };
+        let mut events = fs::File::open(self.dir.join("cgroup.events")).map_err(failed)?;
+        let since = Instant::now();
+        loop {
+            let mut text = String::new();
+            events.rewind().map_err(failed)?;
+            events.read_to_string(&mut text).map_err(failed)?;
+            if text.lines().any(|line| line == "frozen 1") {
+                return Ok(());
+            }
+            let Some(left) = FREEZE_LIMIT.checked_sub(since.elapsed()) else {
+                return Err(failed(io::ErrorKind::TimedOut.into()));
+            };
+            let mut changed = [PollFd::new(&events, PollFlags::PRI)];
+            let limit =
+                Timespec::try_from(left).map_err(|_| failed(io::ErrorKind::Other.into()))?;
+            poll(&mut changed, Some(&limit)).map_err(|e| failed(e.into()))?;
+        }
+    }
+
     /// Kills everything in it.
     pub(crate) fn kill(&self) -> io::Result<()> {
         fs::write(self.dir.join("cgroup.kill"), "1")
@@ -101,6 +137,43 @@ impl Drop for Cgroup {
     fn drop(&mut self) {
         // It stays only if something in it outlived the kill, and then it goes with the VM.
         remove_below(&self.dir, 0);
+    }
+}
+
+/// Everything in a group stands still until this is dropped.
+#[derive(Debug)]
+pub(crate) struct Frozen(Arc<Cgroup>);
+
+impl Frozen {
+    pub(crate) fn new(group: &Arc<Cgroup>) -> Result<Self, CgroupError> {
+        let frozen = Self(group.clone());
+        {
+            let mut freezers = frozen.freezers();
+            *freezers += 1;
+            if *freezers == 1 {
+                group.set("cgroup.freeze", "1".to_owned())?;
+            }
+        }
+        group.wait_until_frozen()?;
+        Ok(frozen)
+    }
+
+    fn freezers(&self) -> std::sync::MutexGuard<'_, usize> {
+        self.0
+            .freezers
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Frozen {
+    fn drop(&mut self) {
+        let mut freezers = self.freezers();
+        *freezers -= 1;
+        if *freezers == 0 {
+            // Nothing else can be done; a group that is gone needs no thaw.
+            let _ = self.0.set("cgroup.freeze", "0".to_owned());
+        }
     }
 }
 

@@ -109,6 +109,34 @@ fn a_running_containers_files_can_be_had_too() {
 }
 
 #[test]
+fn a_layer_can_be_taken_while_everything_stands_still() {
+    let machine = Machine::new();
+    fs::create_dir(machine.path("upper")).unwrap();
+    fs::write(machine.path("upper/changed"), "x").unwrap();
+    let mut host = Host::new(&machine);
+    // Each round takes a moment: what stands still writes nothing.
+    let script = "while :; do echo x >> /work/log; done";
+    host.create(spec(&["sh", "-c", script]));
+    host.start();
+    for freeze in [true, false, true] {
+        let (stream, opened) = open(&host, &Open::Layer { freeze });
+        assert_eq!(opened, Ok(None));
+        let length = || fs::metadata(machine.path("work/log")).map_or(0, |m| m.len());
+        if freeze {
+            // The connection holds it, as nothing has been read from it yet.
+            let before = length();
+            assert_eq!(length(), before);
+        }
+        let (archive, closed) = receive(stream);
+        assert_eq!(closed, Ok(()));
+        assert!(archive.windows(7).any(|w| w == b"changed"));
+    }
+    // Thawed: it can be killed as always.
+    host.signal("init", 9).unwrap();
+    assert_eq!(host.wait("init").unwrap().code, 137);
+}
+
+#[test]
 fn what_is_not_there_or_of_the_wrong_kind_is_refused() {
     let machine = Machine::new();
     let mut host = Host::new(&machine);

@@ -41,16 +41,20 @@ pub enum Open {
         path: String,
         /// What may happen to what is there.
         replace: Replace,
-        /// Who owns everything; without it, who the archive says.
+        /// Who gets everything, by the container's own account files, as Docker's `--user`;
+        /// without it, who the archive says.
         #[serde(default)]
-        owner: Option<Owner>,
+        owner: Option<String>,
     },
     /// An archive of the whole root.
     Export,
     /// What the container has changed, as [`Change`]s.
     Changes,
     /// What the container has changed, as an image layer with whiteouts.
-    Layer,
+    Layer {
+        /// Whether its processes stand still meanwhile.
+        freeze: bool,
+    },
 }
 
 /// What an archive's entry may replace.
@@ -61,15 +65,6 @@ pub enum Replace {
     Anything,
     /// No folder by something else, and nothing else by a folder.
     LikeWithLike,
-}
-
-/// Who owns what is unpacked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Owner {
-    /// User.
-    pub uid: u32,
-    /// Group.
-    pub gid: u32,
 }
 
 /// The agent's answer to [`Open`]: for `Stat` and `Read` what is there, otherwise nothing.

@@ -19,7 +19,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use hull_protocol::agent::{AgentError, ErrorKind, Exec, ProcessEntry, ProcessId};
 use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags};
 
-use crate::cgroup::{Cgroup, OomCounter};
+use crate::cgroup::{Cgroup, Frozen, OomCounter};
 use crate::container::blueprint::{Blueprint, ProcessPlan};
 use crate::container::cell::Materials;
 use crate::container::launch::{Child, Held};
@@ -114,6 +114,11 @@ impl Container {
 
     pub(crate) fn processes(&self) -> Vec<ProcessEntry> {
         top::list(&self.group.pids())
+    }
+
+    /// Holds everything in it.
+    pub(crate) fn freeze(&self) -> Result<Frozen, AgentError> {
+        Ok(Frozen::new(&self.group)?)
     }
 
     /// Kills everything in it.

@@ -22,6 +22,7 @@ use std::path::PathBuf;
 
 use hull_protocol::agent::{AgentError, ErrorKind};
 
+use crate::container::user::UserError;
 use crate::errno;
 use crate::fault::fault;
 
@@ -50,6 +51,8 @@ pub(crate) enum FilesError {
     },
     #[error("no such file or directory: {0}")]
     NoSuchPath(String),
+    #[error(transparent)]
+    User(#[from] UserError),
     #[error("extraction point is not a directory")]
     NotDirectory,
     #[error("cannot overwrite directory {0:?} with non-directory {1:?}")]
@@ -76,6 +79,7 @@ impl From<FilesError> for AgentError {
     fn from(error: FilesError) -> Self {
         let kind = match &error {
             FilesError::Step { .. } | FilesError::Connection(_) => ErrorKind::System,
+            FilesError::User(_) => ErrorKind::NoSuchUser,
             FilesError::NoSuchPath(_) => ErrorKind::NoSuchPath,
             FilesError::NotDirectory
             | FilesError::DirectoryInTheWay(..)

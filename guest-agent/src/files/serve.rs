@@ -5,7 +5,7 @@ use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 
-use hull_protocol::agent::AgentError;
+use hull_protocol::agent::{AgentError, User};
 use hull_protocol::files::{Closed, Open, Opened, PathStat};
 use hull_protocol::frame;
 
@@ -16,6 +16,7 @@ use super::pack::{Packer, Whiteouts};
 use super::unpack::{self, Rules, unpack};
 use super::{FilesError, Trees, cage};
 use crate::agent::Agent;
+use crate::container::user::Accounts;
 use crate::server::OPENING;
 
 /// Serves a connection until its one archive is through.
@@ -30,7 +31,7 @@ pub(crate) fn serve(agent: &Agent, connection: &UnixStream) {
     if let Ok(open) = opened() {
         // A connection that breaks has nobody left to tell.
         let _ = match agent.files() {
-            Ok(trees) => answer(&trees, &open, connection),
+            Ok(trees) => answer(agent, &trees, &open, connection),
             Err(refused) => refuse(connection, refused),
         };
     }
@@ -38,7 +39,12 @@ pub(crate) fn serve(agent: &Agent, connection: &UnixStream) {
     let _ = connection.shutdown(Shutdown::Both);
 }
 
-fn answer(trees: &Trees, open: &Open, connection: &UnixStream) -> Result<(), FilesError> {
+fn answer(
+    agent: &Agent,
+    trees: &Trees,
+    open: &Open,
+    connection: &UnixStream,
+) -> Result<(), FilesError> {
     match open {
         Open::Stat { path } => {
             let wanted = Wanted::new(path);
@@ -70,7 +76,11 @@ fn answer(trees: &Trees, open: &Open, connection: &UnixStream) -> Result<(), Fil
                 contents(connection, &trees.root, Whiteouts::None),
             )
         }
-        Open::Layer => {
+        Open::Layer { freeze } => {
+            let _frozen = match freeze.then(|| agent.freeze()).transpose() {
+                Ok(frozen) => frozen,
+                Err(refused) => return refuse(connection, refused),
+            };
             accept(connection, None)?;
             close(
                 connection,
@@ -95,13 +105,15 @@ fn answer(trees: &Trees, open: &Open, connection: &UnixStream) -> Result<(), Fil
             owner,
         } => {
             let wanted = Wanted::new(path);
-            let rules = Rules {
-                replace: *replace,
-                owner: *owner,
-            };
-            let found = cage::inside(&trees.root, || unpack::folder(&wanted.path));
-            let place = match found {
-                Ok(place) => place,
+            let found = cage::inside(&trees.root, || {
+                let rules = Rules {
+                    replace: *replace,
+                    owner: owner.as_deref().map(resolve).transpose()?,
+                };
+                Ok((unpack::folder(&wanted.path)?, rules))
+            });
+            let (place, rules) = match found {
+                Ok(found) => found,
                 Err(error) => return refuse(connection, error.into()),
             };
             accept(connection, None)?;
@@ -112,6 +124,16 @@ fn answer(trees: &Trees, open: &Open, connection: &UnixStream) -> Result<(), Fil
             close(connection, unpacked)
         }
     }
+}
+
+/// Numbers of a user by the container's own account files.
+fn resolve(name: &str) -> Result<(u32, u32), FilesError> {
+    let user = User {
+        name: name.to_owned(),
+        groups: Vec::new(),
+    };
+    let found = Accounts::read().resolve(&user)?;
+    Ok((found.uid, found.gid))
 }
 
 fn contents(connection: &UnixStream, root: &Path, whiteouts: Whiteouts) -> Result<(), FilesError> {
@@ -158,32 +180,4 @@ fn close(mut connection: &UnixStream, result: Result<(), FilesError>) -> Result<
         other => other.map_err(AgentError::from),
     };
     frame::write(&mut connection, &closed).map_err(FilesError::Connection)
-}
-
-#[cfg(test)]
-mod tests {
-    use std::io::Read;
-
-    use super::*;
-
-    #[test]
-    fn errors_after_the_last_chunk_are_told() {
-        let (ours, theirs) = UnixStream::pair().unwrap();
-        let missing = Trees {
-            root: "/nonexistent".into(),
-            upper: "/nonexistent".into(),
-            lower: "/nonexistent".into(),
-        };
-        answer(&missing, &Open::Export, &theirs).unwrap();
-        drop(theirs);
-        let mut ours = &ours;
-        let opened: Opened = frame::read(&mut ours).unwrap();
-        assert_eq!(opened, Ok(None));
-        let mut archive = Vec::new();
-        ChunkReader::new(ours).read_to_end(&mut archive).unwrap();
-        assert!(archive.is_empty());
-        let closed: Closed = frame::read(&mut ours).unwrap();
-        let message = closed.unwrap_err().message;
-        assert_eq!(message, "chroot /nonexistent: no such file or directory");
-    }
 }

@@ -7,7 +7,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt, lchown, symlink};
 use std::path::{Component, Path, PathBuf};
 
-use hull_protocol::files::{Owner, Replace};
+use hull_protocol::files::Replace;
 use rustix::fs::{AtFlags, CWD, FileType, Mode, Timespec, Timestamps, XattrFlags};
 use tar::{Archive, Entry, EntryType};
 
@@ -21,7 +21,8 @@ const XATTR: &str = "SCHILY.xattr.";
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Rules {
     pub(super) replace: Replace,
-    pub(super) owner: Option<Owner>,
+    /// User and group of everything, instead of the archive's.
+    pub(super) owner: Option<(u32, u32)>,
 }
 
 /// The folder that a path leads to.
@@ -50,7 +51,7 @@ pub(super) fn unpack(from: impl Read, into: &Path, rules: Rules) -> Result<(), F
         }
         let mut facts = Facts::of(&mut entry)?;
         if let Some(owner) = rules.owner {
-            (facts.uid, facts.gid) = (owner.uid, owner.gid);
+            (facts.uid, facts.gid) = owner;
         }
         let place = inside(into, &entry.path_bytes())?;
         if place == into && kind == EntryType::Directory {

@@ -91,7 +91,7 @@ fn owner_mode_and_time_are_the_archives() {
 fn another_owner_can_be_given() {
     let root = root();
     let rules = Rules {
-        owner: Some(Owner { uid: 5, gid: 6 }),
+        owner: Some((5, 6)),
         ..ANYTHING
     };
     let entries = Entries::new().file("x", "");

@@ -202,7 +202,7 @@ fn replies() {
 
 #[test]
 fn files() {
-    use crate::files::{Closed, Open, Opened, Owner, PathStat, Replace};
+    use crate::files::{Closed, Open, Opened, PathStat, Replace};
     let path = "/etc".to_owned();
     check("files-stat", &Open::Stat { path: path.clone() });
     check("files-read", &Open::Read { path: path.clone() });
@@ -211,12 +211,12 @@ fn files() {
         &Open::Write {
             path,
             replace: Replace::LikeWithLike,
-            owner: Some(Owner { uid: 1, gid: 2 }),
+            owner: Some("www-data".into()),
         },
     );
     check("files-export", &Open::Export);
     check("files-changes", &Open::Changes);
-    check("files-layer", &Open::Layer);
+    check("files-layer", &Open::Layer { freeze: true });
     let opened: Opened = Ok(Some(PathStat {
         name: "etc".into(),
         size: 4096,
