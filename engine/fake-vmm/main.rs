@@ -5,6 +5,7 @@
 //! in the host's own filesystem. Programs with special names make it misbehave: see [`misbehave`].
 
 mod agent;
+mod files;
 mod journal;
 mod process;
 
@@ -13,6 +14,7 @@ use std::io::{Read, Write};
 use std::os::fd::FromRawFd;
 use std::os::unix::net::UnixListener;
 use std::os::unix::net::UnixStream;
+use std::path::Path;
 use std::sync::Arc;
 
 use hull_protocol::frame;
@@ -50,10 +52,11 @@ fn main() {
     // SAFETY: as above.
     let control = unsafe { UnixListener::from_raw_fd(config.control) };
     end_with_the_test(&control);
+    let root = files::root(config.disks[0].fd);
     std::thread::spawn(move || {
         for stream in vsock.incoming().flatten() {
-            let agent = agent.clone();
-            std::thread::spawn(move || connected(stream, &agent));
+            let (agent, root) = (agent.clone(), root.clone());
+            std::thread::spawn(move || connected(stream, &agent, &root));
         }
     });
     for stream in control.incoming().flatten() {
@@ -107,7 +110,7 @@ impl Vm {
     }
 }
 
-fn connected(mut stream: UnixStream, agent: &Arc<Agent>) {
+fn connected(mut stream: UnixStream, agent: &Arc<Agent>, root: &Path) {
     let mut line = Vec::new();
     let mut byte = [0];
     while byte != *b"\n" {
@@ -120,6 +123,7 @@ fn connected(mut stream: UnixStream, agent: &Arc<Agent>) {
     match line.as_slice() {
         b"CONNECT 1024\n" if accepted => agent.control(stream),
         b"CONNECT 1025\n" if accepted => agent.stdio(stream),
+        b"CONNECT 1026\n" if accepted => files::serve(root, stream),
         _ => {}
     }
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hull_protocol::agent::{Call, ProcessId, TerminalSize};
+use tokio::io::AsyncRead;
 
 use crate::admission;
 use crate::api::*;
@@ -11,13 +12,14 @@ use crate::container::{Beginning, Blueprint, Command, attach, exec, start_task};
 use crate::context::Context;
 use crate::error::EngineError;
 use crate::events::{EventStream, Window};
+use crate::files::{Change, FileArchive, Files, PathStat};
 use crate::id::{ContainerId, ContainerName, ExecId};
 use crate::images::Images;
 use crate::layout::{Layout, make_private, remove_tree};
 use crate::state::{Force, Phase};
 use crate::store::Store;
 
-use crate::{listing, lock, names, recovery, signal, top, waiting};
+use crate::{commit, listing, lock, names, recovery, signal, top, waiting};
 
 /// From the stop signal to SIGKILL, where nobody says.
 const STOP_TIMEOUT: Duration = Duration::from_secs(10);
@@ -395,6 +397,73 @@ impl Engine {
     pub async fn top(&self, who: &str, ps_args: &str) -> Result<Top, EngineError> {
         let container = self.context.registry.find(who)?;
         top::top(&self.context, &container, ps_args).await
+    }
+
+    /// What is at a path of its files.
+    ///
+    /// # Errors
+    /// Nothing is.
+    pub async fn stat_path(&self, who: &str, path: &str) -> Result<PathStat, EngineError> {
+        self.files(who)?.stat(path).await
+    }
+
+    /// What is at a path of its files, as a tar.
+    ///
+    /// # Errors
+    /// Nothing is.
+    pub async fn read_path(
+        &self,
+        who: &str,
+        path: &str,
+    ) -> Result<(FileArchive, PathStat), EngineError> {
+        self.files(who)?.read(path).await
+    }
+
+    /// Unpacks a tar, compressed or not, in a folder of its files.
+    ///
+    /// # Errors
+    /// The folder is none, or the tar is damaged or not allowed.
+    pub async fn write_path(
+        &self,
+        who: &str,
+        path: &str,
+        options: CopyOptions,
+        archive: impl AsyncRead + Send + Unpin + 'static,
+    ) -> Result<(), EngineError> {
+        self.files(who)?.write(path, options, archive).await
+    }
+
+    /// All its files as a tar.
+    ///
+    /// # Errors
+    /// Its disk cannot be had.
+    pub async fn export(&self, who: &str) -> Result<FileArchive, EngineError> {
+        let container = self.context.registry.find(who)?;
+        let archive = self.files(who)?.export().await?;
+        container.announce(&self.context, "export", &[]);
+        Ok(archive)
+    }
+
+    /// What it has changed since it was made.
+    ///
+    /// # Errors
+    /// Its disk cannot be had.
+    pub async fn changes(&self, who: &str) -> Result<Vec<Change>, EngineError> {
+        self.files(who)?.changes().await
+    }
+
+    /// Makes an image of what it has become; says the image's id.
+    ///
+    /// # Errors
+    /// Its disk cannot be had, or a name or an instruction is wrong.
+    pub async fn commit(&self, who: &str, options: CommitOptions) -> Result<String, EngineError> {
+        let container = self.context.registry.find(who)?;
+        commit::commit(&self.context, container, who, options).await
+    }
+
+    fn files(&self, who: &str) -> Result<Files, EngineError> {
+        let container = self.context.registry.find(who)?;
+        Ok(Files::new(&self.context, container, who))
     }
 
     /// Prepares another process in a running container.

@@ -121,6 +121,17 @@ pub enum EngineError {
     /// Another `rm` is at it.
     #[error("removal of container {0} is already in progress")]
     RemovalInProgress(ContainerId),
+    /// Nothing at a path of a container.
+    #[error("Could not find the file {path} in container {who}")]
+    NoSuchFile {
+        /// As the caller wrote it.
+        path: String,
+        /// As the caller named it.
+        who: String,
+    },
+    /// A copy into a container that may not be written.
+    #[error("container rootfs is marked read-only")]
+    ReadOnlyRoot,
     /// Nothing can be done with it any more but remove it.
     #[error("container {0} is marked for removal and cannot be started")]
     Dead(ContainerId),
@@ -188,9 +199,10 @@ impl EngineError {
     /// The class of the failure.
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::NoSuchContainer(_) | Self::NoSuchImage(_) | Self::NoSuchExec(_) => {
-                ErrorKind::NotFound
-            }
+            Self::NoSuchContainer(_)
+            | Self::NoSuchImage(_)
+            | Self::NoSuchExec(_)
+            | Self::NoSuchFile { .. } => ErrorKind::NotFound,
             Self::NameInUse { .. }
             | Self::NotRunning(_)
             | Self::KillNotRunning { .. }
@@ -206,6 +218,7 @@ impl EngineError {
             | Self::InvalidName(_)
             | Self::Invalid(_)
             | Self::NoCommand
+            | Self::ReadOnlyRoot
             | Self::WrongPlatform { .. }
             | Self::ExecNotRunning(_) => ErrorKind::InvalidParameter,
             Self::StartFailed(f) | Self::ExecFailed(f) => match f.exit_code {

@@ -7,6 +7,7 @@
 //! ├── images/                        the image store's own; see `hull-images`
 //! ├── templates/scratch-BYTES.ext4   an empty filesystem, copied for each container
 //! └── containers/ID/
+//!     ├── init.layer                 what every container has and its image lacks
 //!     ├── scratch.img                what the container wrote (sparse)
 //!     └── ID-json.log                what it printed
 //! RUN_DIR                            gone after a reboot
@@ -88,6 +89,10 @@ impl Layout {
 
     pub(crate) fn container(&self, id: &ContainerId) -> PathBuf {
         self.containers().join(id.as_str())
+    }
+
+    pub(crate) fn init_layer(&self, id: &ContainerId) -> PathBuf {
+        self.container(id).join("init.layer")
     }
 
     pub(crate) fn scratch(&self, id: &ContainerId) -> PathBuf {

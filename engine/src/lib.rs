@@ -14,12 +14,14 @@
 mod admission;
 pub mod agent;
 pub mod api;
+mod commit;
 mod console;
 mod container;
 mod context;
 mod engine;
 mod error;
 mod events;
+mod files;
 mod id;
 mod images;
 mod layout;
@@ -41,6 +43,7 @@ mod waiting;
 pub use engine::{Engine, Info};
 pub use error::{EngineError, ErrorKind, RuntimeFailure};
 pub use events::{Event, EventStream, Window};
+pub use files::{Change, ChangeKind, FileArchive, PathStat};
 pub use hull_protocol::agent::TerminalSize;
 pub use id::{ContainerId, ContainerName, ExecId};
 pub use images::{

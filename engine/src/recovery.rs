@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | running, paused | lives | adopted: output and wait go on where they were |
 //! | running, paused | gone | exited, by the exit report |
-//! | created, exited | lives | wound down: a start nobody was told of, or an end not finished |
+//! | created, exited | lives | wound down: a start nobody was told of, an end not finished, files |
 //! | created, exited, dead | none | as it is |
 //! | removing | any | removed |
 //!
@@ -18,7 +18,7 @@ use crate::container::{Beginning, Started, start_task};
 use crate::context::Context;
 use crate::error::EngineError;
 use crate::layout::remove_tree;
-use crate::state::Phase;
+use crate::state::{Phase, Rest};
 use crate::store::Row;
 use crate::time::Timestamp;
 use crate::vm::{self, Running, VmError};
@@ -100,7 +100,13 @@ fn begin(context: &Arc<Context>, row: Row, running: Option<Running>) -> Result<(
             phase,
             log_base,
         },
-        Some(running) => Beginning::Leftover(Box::new(Started::adopted(running))),
+        Some(running) => Beginning::Leftover {
+            started: Box::new(Started::adopted(running)),
+            phase: match phase {
+                Phase::Created => Rest::Created,
+                _ => Rest::Exited,
+            },
+        },
     };
     start_task(context, row.blueprint, row.name, row.state, beginning);
     Ok(())

@@ -30,8 +30,8 @@ pub(crate) enum Phase {
     Running,
     /// The vCPUs are held.
     Paused,
-    /// The first process has ended, the VM not yet.
-    Ending,
+    /// The first process has ended, or never was, the VM not yet.
+    Ending(Rest),
     /// Neither runs.
     Exited,
     /// What it has on the host is being removed.
@@ -42,7 +42,7 @@ pub(crate) enum Phase {
     Gone,
 }
 
-/// Where a failed start goes back to.
+/// Where a container comes to rest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Rest {
     Created,
@@ -112,10 +112,14 @@ impl Phase {
     /// Docker's word for it.
     pub(crate) fn status(self) -> Status {
         match self {
-            Self::Created | Self::Starting(Rest::Created) => Status::Created,
+            Self::Created | Self::Ending(Rest::Created) | Self::Starting(Rest::Created) => {
+                Status::Created
+            }
             Self::Running => Status::Running,
             Self::Paused => Status::Paused,
-            Self::Ending | Self::Exited | Self::Starting(Rest::Exited) => Status::Exited,
+            Self::Exited | Self::Ending(Rest::Exited) | Self::Starting(Rest::Exited) => {
+                Status::Exited
+            }
             Self::Removing | Self::Gone => Status::Removing,
             Self::Dead => Status::Dead,
         }
@@ -138,7 +142,7 @@ pub(crate) fn next(phase: Phase, event: Event) -> Result<(Phase, Vec<Effect>), D
         (Phase::Exited, Event::Start) => go(Phase::Starting(Rest::Exited), &[Launch]),
         (Phase::Running | Phase::Starting(_), Event::Start) => Err(Denied::AlreadyRunning),
         (Phase::Paused, Event::Start) => Err(Denied::Paused),
-        (Phase::Ending, Event::Start) => go(phase, &[Retry]),
+        (Phase::Ending(_), Event::Start) => go(phase, &[Retry]),
         (Phase::Removing, Event::Start | Event::Remove(_)) => Err(Denied::Removing),
         (Phase::Dead, Event::Start) => Err(Denied::Dead),
 
@@ -161,8 +165,11 @@ pub(crate) fn next(phase: Phase, event: Event) -> Result<(Phase, Vec<Effect>), D
         (Phase::Starting(_), Event::Unplug) => go(phase, &[AbortLaunch]),
         (_, Event::Unplug) => Err(Denied::NotRunning),
 
-        (Phase::Running | Phase::Paused, Event::ProcessEnded) => go(Phase::Ending, &[]),
-        (Phase::Ending, Event::VmGone) => go(Phase::Exited, &[]),
+        (Phase::Running | Phase::Paused, Event::ProcessEnded) => {
+            go(Phase::Ending(Rest::Exited), &[])
+        }
+        (Phase::Ending(Rest::Created), Event::VmGone) => go(Phase::Created, &[]),
+        (Phase::Ending(Rest::Exited), Event::VmGone) => go(Phase::Exited, &[]),
 
         (Phase::Created | Phase::Exited | Phase::Dead, Event::Remove(_)) => {
             go(Phase::Removing, &[Delete])
@@ -173,7 +180,7 @@ pub(crate) fn next(phase: Phase, event: Event) -> Result<(Phase, Vec<Effect>), D
         }
         (Phase::Starting(_), Event::Remove(Force::No)) => Err(Denied::StillRunning),
         (Phase::Starting(_), Event::Remove(Force::Yes)) => go(phase, &[AbortLaunch, Retry]),
-        (Phase::Ending, Event::Remove(_)) => go(phase, &[Retry]),
+        (Phase::Ending(_), Event::Remove(_)) => go(phase, &[Retry]),
 
         (Phase::Removing, Event::Removed) => go(Phase::Gone, &[]),
         (Phase::Removing, Event::RemoveFailed) => go(Phase::Dead, &[]),

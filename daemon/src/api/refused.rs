@@ -12,36 +12,10 @@ use crate::http::route::Router;
 const NOT_YET: &[(Method, &str, &str)] = &[
     (Method::POST, "/build", "building images"),
     (Method::POST, "/build/cancel", "building images"),
-    (Method::POST, "/commit", "committing a container"),
-    (
-        Method::GET,
-        "/containers/{id}/archive",
-        "copying from a container",
-    ),
-    (
-        Method::HEAD,
-        "/containers/{id}/archive",
-        "copying from a container",
-    ),
-    (
-        Method::PUT,
-        "/containers/{id}/archive",
-        "copying to a container",
-    ),
     (
         Method::GET,
         "/containers/{id}/attach/ws",
         "attaching over a WebSocket",
-    ),
-    (
-        Method::GET,
-        "/containers/{id}/changes",
-        "listing a container's changes",
-    ),
-    (
-        Method::GET,
-        "/containers/{id}/export",
-        "exporting a container",
     ),
     (
         Method::GET,

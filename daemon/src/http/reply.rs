@@ -4,7 +4,7 @@ use std::io;
 
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
-use hyper::header::{CONTENT_TYPE, HeaderValue};
+use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use hyper::{Response, StatusCode};
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
@@ -52,6 +52,15 @@ impl Reply {
             .headers_mut()
             .insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
         Self::Http(response)
+    }
+
+    /// The same with one header more.
+    #[must_use]
+    pub(crate) fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        if let Self::Http(response) = &mut self {
+            response.headers_mut().insert(name, value);
+        }
+        self
     }
 
     /// One JSON document a line, each flushed as it comes.

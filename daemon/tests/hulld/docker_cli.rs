@@ -66,8 +66,8 @@ fn empty_lists_are_tables_without_rows() {
 fn what_is_not_there_yet_says_so() {
     let daemon = Daemon::start();
     for args in [
-        &["commit", "x"][..],
-        &["diff", "x"],
+        &["network", "create", "x"][..],
+        &["volume", "create", "x"],
         &["update", "--memory", "1g", "x"],
     ] {
         let run = daemon.docker(args);

@@ -3,10 +3,12 @@
 //! ```text
 //!  AgentClient ──CONNECT 1024──► requests and replies, many at once, reconnects   [client]
 //!  output/stdin ─CONNECT 1025──► one process's stdio each                          [stream]
+//!  archives ─────CONNECT 1026──► the container's files                             [files]
 //! ```
 
 mod client;
 mod connect;
+mod files;
 pub(crate) mod stream;
 
 use std::io;
@@ -15,6 +17,7 @@ use hull_protocol::agent::{AgentError, ErrorKind};
 use hull_protocol::frame::FrameError;
 
 pub(crate) use client::AgentClient;
+pub(crate) use files::FilesStream;
 
 use crate::error::RuntimeFailure;
 

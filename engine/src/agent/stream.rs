@@ -5,13 +5,12 @@ use std::path::Path;
 use bytes::{Buf, Bytes, BytesMut};
 use hull_protocol::VsockPort;
 use hull_protocol::agent::ProcessId;
-use hull_protocol::frame::{self, Decoder};
 use hull_protocol::stream::{Channel, MAX_STDIN_CHUNK, Open, Opened, Output, RecordHeader};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 
 use super::AgentFailure;
-use super::connect::connect;
+use super::connect;
 
 /// How much is read ahead of what is handled.
 const READ: usize = 64 << 10;
@@ -136,31 +135,12 @@ async fn open(
     process: &ProcessId,
     channel: Channel,
 ) -> Result<(UnixStream, Vec<u8>), AgentFailure> {
-    let mut stream = connect(socket, VsockPort::STREAM)
-        .await
-        .map_err(AgentFailure::Unreachable)?;
-    let request = frame::encode(&Open {
+    let request = Open {
         process: process.clone(),
         channel,
-    })?;
-    stream
-        .write_all(&request)
-        .await
-        .map_err(AgentFailure::Unreachable)?;
-    let mut decoder = Decoder::default();
-    let mut buffer = vec![0; 4096];
-    loop {
-        if let Some(opened) = decoder.take::<Opened>()? {
-            opened.map_err(AgentFailure::Refused)?;
-            return Ok((stream, decoder.into_rest()));
-        }
-        match stream
-            .read(&mut buffer)
-            .await
-            .map_err(AgentFailure::Unreachable)?
-        {
-            0 => return Err(AgentFailure::Lost),
-            n => decoder.push(&buffer[..n]),
-        }
-    }
+    };
+    let (stream, rest, opened) =
+        connect::open::<Opened>(socket, VsockPort::STREAM, &request).await?;
+    opened.map_err(AgentFailure::Refused)?;
+    Ok((stream, rest))
 }

@@ -17,7 +17,8 @@ pub use exec::{ExecInspect, ExecSpec, ExecStart, ExecStarted};
 pub use filter::{Filters, ListOptions};
 pub use options::{Defaults, Options};
 pub use request::{
-    Created, Pruned, RemoveOptions, StopOptions, Top, WaitCondition, WaitOutcome, Waiting,
+    CommitOptions, CopyOptions, Created, Pruned, RemoveOptions, StopOptions, Top, WaitCondition,
+    WaitOutcome, Waiting,
 };
 pub use spec::{Config, CreateSpec, HostConfig, LogConfig, RestartPolicy, Ulimit};
 pub use transfer::{

@@ -37,6 +37,30 @@ pub struct RemoveOptions {
     pub volumes: bool,
 }
 
+/// How to copy into a container.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct CopyOptions {
+    /// Refuse to replace a folder by something else, and something else by a folder.
+    pub keep_kinds: bool,
+    /// Everything becomes the container's user's.
+    pub to_user: bool,
+}
+
+/// What an image made of a container is like.
+#[derive(Clone, Debug, Default)]
+pub struct CommitOptions {
+    /// `name[:tag]`; empty for none.
+    pub reference: String,
+    /// Its author.
+    pub author: String,
+    /// For its history.
+    pub comment: String,
+    /// Dockerfile instructions for its configuration.
+    pub changes: Vec<String>,
+    /// Hold the container's processes meanwhile.
+    pub pause: bool,
+}
+
 /// What to wait for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum WaitCondition {

@@ -9,6 +9,7 @@
 //! Reading needs no task: it publishes a [`Snapshot`] after every change.
 
 pub(crate) mod attach;
+pub(crate) mod attic;
 mod blueprint;
 mod capabilities;
 pub(crate) mod exec;
@@ -41,6 +42,7 @@ use task::Input;
 pub(crate) struct Container {
     pub(crate) blueprint: Blueprint,
     pub(crate) console: Console,
+    pub(crate) attic: attic::Attic,
     name: Mutex<ContainerName>,
     snapshot: watch::Sender<Snapshot>,
     inbox: mpsc::UnboundedSender<Input>,

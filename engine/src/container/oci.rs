@@ -50,10 +50,7 @@ const READONLY: [&str; 5] = [
 pub(crate) fn create(blueprint: &Blueprint, layers: usize) -> Result<Create, EngineError> {
     let host = &blueprint.host_config;
     Ok(Create {
-        root: RootFs {
-            layers: u32::try_from(layers).unwrap_or(u32::MAX),
-            scratch: Some(SCRATCH.to_owned()),
-        },
+        root: root(layers),
         spec: spec(blueprint)?,
         user: User {
             // Named even when it is root: the agent then takes HOME from the container's files.
@@ -73,6 +70,15 @@ pub(crate) fn create(blueprint: &Blueprint, layers: usize) -> Result<Create, Eng
         init: host.init.unwrap_or(false),
         files: files(blueprint),
     })
+}
+
+/// The root of a container whose image has so many layers.
+pub(crate) fn root(layers: usize) -> RootFs {
+    RootFs {
+        // And the one that `vm` puts above them.
+        layers: u32::try_from(layers + 1).unwrap_or(u32::MAX),
+        scratch: Some(SCRATCH.to_owned()),
+    }
 }
 
 /// The environment of the first process; an exec's starts with it.

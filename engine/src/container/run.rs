@@ -1,13 +1,16 @@
 //! One run of a container: the VM comes up, the process runs, the VM goes away.
 
+use std::path::PathBuf;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hull_protocol::agent::{Answer, Call, Exit, ProcessId};
+use hull_protocol::agent::{Answer, Call, Create, Exit, ProcessId, RootFs};
 use hull_protocol::vmm::Control;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use super::attic::Disk;
 use super::exec;
 use super::task::ended_now;
 use super::{Container, Live, Outcome, oci};
@@ -25,9 +28,11 @@ const SHUTDOWN_DEADLINE: Duration = Duration::from_secs(30);
 /// How long a VMM may take to end when it is told to.
 const STOP_DEADLINE: Duration = Duration::from_secs(10);
 
-/// A VM whose process runs.
+/// A VM whose guest is as it was wanted.
 #[derive(Debug)]
 pub(crate) struct Started {
+    /// Given back when the VM is gone.
+    pub(crate) disk: Option<Disk>,
     pub(crate) running: Running,
     pub(crate) agent: AgentClient,
     pub(crate) time: Timestamp,
@@ -45,6 +50,7 @@ impl Started {
     pub(crate) fn adopted(running: Running) -> Self {
         let agent = AgentClient::new(running.layout.vsock());
         Self {
+            disk: None,
             running,
             agent,
             time: Timestamp::now(),
@@ -59,53 +65,105 @@ impl Started {
     }
 }
 
+/// What a VM is for.
+#[derive(Debug)]
+pub(super) enum Purpose {
+    /// The container's process.
+    Run(Box<Create>),
+    /// Its files.
+    Show(RootFs),
+}
+
 /// Makes the VM and starts the process in it. What fails leaves nothing behind.
 pub(super) async fn bring_up(
     context: &Context,
     container: &Container,
     abort: &CancellationToken,
 ) -> Result<Started, EngineError> {
+    let disk = tokio::select! {
+        biased;
+        disk = container.attic.disk() => disk,
+        () = abort.cancelled() => return Err(VmError::Aborted.into()),
+    };
     let blueprint = &container.blueprint;
     let image = context.images.find(&blueprint.image_id).await?;
+    let purpose = Purpose::Run(Box::new(oci::create(blueprint, image.layers.len())?));
+    let aborted = abort.cancelled();
+    let result = raise(context, container, image.layers, disk, purpose, aborted).await;
+    if result.is_err() {
+        container.console.finish().await;
+    }
+    result
+}
+
+/// Makes a VM for a container. What fails, or is given up, leaves nothing behind.
+pub(super) async fn raise(
+    context: &Context,
+    container: &Container,
+    layers: Vec<PathBuf>,
+    disk: Disk,
+    purpose: Purpose,
+    given_up: impl Future<Output = ()>,
+) -> Result<Started, EngineError> {
+    let blueprint = &container.blueprint;
     let (host, defaults) = (&blueprint.host_config, &context.options.defaults);
     let log_base = container.console.length();
-    let create = oci::create(blueprint, image.layers.len())?;
     let plan = Plan {
         id: blueprint.id.clone(),
         options: context.options.clone(),
-        layers: image.layers,
+        layers,
         memory_mib: vm::guest_memory_mib(host.memory, defaults),
         vcpus: vm::vcpus(host.nano_cpus, defaults),
         nano_cpus: host.nano_cpus,
         log_base,
     };
-    let running = vm::launch(&context.layout, &context.store, plan, abort).await?;
+    let abort = CancellationToken::new();
+    let mut given_up = pin!(given_up);
+    let launch = vm::launch(&context.layout, &context.store, plan, &abort);
+    let mut launch = pin!(launch);
+    let running = tokio::select! {
+        biased;
+        running = &mut launch => running?,
+        () = &mut given_up => {
+            abort.cancel();
+            launch.await?
+        }
+    };
     let agent = AgentClient::new(running.layout.vsock());
     let boot = async {
         agent.hello(defaults.boot_deadline).await?;
-        let made = agent
-            .call(Call::Create(Box::new(create)), defaults.call_deadline)
-            .await;
-        made.map_err(start_failed)?;
-        container.console.begin(log_base).await?;
-        let started = agent.order(Call::Start, defaults.call_deadline).await;
-        started.map_err(start_failed)
+        match purpose {
+            Purpose::Run(create) => {
+                let made = agent
+                    .call(Call::Create(create), defaults.call_deadline)
+                    .await;
+                made.map_err(start_failed)?;
+                container.console.begin(log_base).await?;
+                let started = agent.order(Call::Start, defaults.call_deadline).await;
+                started.map_err(start_failed)
+            }
+            Purpose::Show(root) => {
+                let mounted = agent.order(Call::Mount(root), defaults.call_deadline).await;
+                Ok(mounted?)
+            }
+        }
     };
     let result = tokio::select! {
         biased;
         result = boot => result,
         () = running.process.ended() => Err(VmError::Died(running.end().message).into()),
         () = abort.cancelled() => Err(VmError::Aborted.into()),
+        () = &mut given_up => Err(VmError::Aborted.into()),
     };
     match result {
         Ok(()) => Ok(Started {
+            disk: Some(disk),
             running,
             agent,
             time: Timestamp::now(),
         }),
         Err(error) => {
             let error = explain(error, &running).await;
-            container.console.finish().await;
             if let Err(error) = running.clean_up().await {
                 tracing::warn!(container = %blueprint.id, %error, "cleaning up after a failed start");
             }
@@ -210,7 +268,12 @@ async fn wait(agent: &AgentClient) -> Result<Exit, AgentFailure> {
 
 /// Ends a VM whose process has ended: by asking the guest, then the VMM, then not asking.
 pub(super) async fn wind_down(context: &Context, started: Started) {
-    let Started { running, agent, .. } = started;
+    let Started {
+        disk: _disk,
+        running,
+        agent,
+        ..
+    } = started;
     let gone = |limit| tokio::time::timeout(limit, running.process.ended());
     let asked = async {
         // Whether it worked shows in the process.

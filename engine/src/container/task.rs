@@ -12,6 +12,7 @@ use hull_protocol::vmm::Control;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
+use super::attic::Attic;
 use super::run::{Started, Supervision, bring_up, supervise, wind_down};
 use super::{Blueprint, Container, Live, Outcome, Snapshot};
 use crate::agent::AgentFailure;
@@ -21,7 +22,7 @@ use crate::context::Context;
 use crate::error::EngineError;
 use crate::id::ContainerName;
 use crate::layout::remove_tree;
-use crate::state::{Denied, Effect, Event, Force, Phase, next};
+use crate::state::{Denied, Effect, Event, Force, Phase, Rest, next};
 use crate::time::Timestamp;
 use crate::vm;
 
@@ -59,8 +60,8 @@ pub(crate) enum Beginning {
         /// Where this run's lines begin in the log.
         log_base: u64,
     },
-    /// With a VM whose process has ended, or never became this container's.
-    Leftover(Box<Started>),
+    /// With a VM whose process has ended, never became this container's, or was none.
+    Leftover { started: Box<Started>, phase: Rest },
 }
 
 struct Task {
@@ -87,7 +88,7 @@ pub(crate) fn start_task(
     let (outbox, inbox) = mpsc::unbounded_channel();
     let phase = match &beginning {
         Beginning::Rest(phase) | Beginning::Adopted { phase, .. } => *phase,
-        Beginning::Leftover(_) => Phase::Ending,
+        Beginning::Leftover { phase, .. } => Phase::Ending(*phase),
     };
     let mut now = Snapshot::new(phase, state);
     if let Beginning::Adopted { started, .. } = &beginning {
@@ -97,6 +98,7 @@ pub(crate) fn start_task(
     let container = Arc::new(Container {
         console,
         blueprint,
+        attic: Attic::default(),
         name: Mutex::new(name),
         snapshot: watch::Sender::new(now.clone()),
         inbox: outbox.clone(),
@@ -124,14 +126,20 @@ impl Task {
             Beginning::Rest(Phase::Removing) => self.delete().await,
             Beginning::Rest(_) => self.remove_by_itself().await,
             Beginning::Adopted {
-                started, log_base, ..
+                mut started,
+                log_base,
+                ..
             } => {
+                started.disk = self.container.attic.inherit();
                 if let Err(error) = self.container.console.begin(log_base).await {
                     tracing::error!(container = %self.container.id(), %error, "its log cannot go on");
                 }
                 self.supervise(*started, Supervision::Resumed);
             }
-            Beginning::Leftover(started) => self.wind_down(*started),
+            Beginning::Leftover { mut started, .. } => {
+                started.disk = self.container.attic.inherit();
+                self.wind_down(*started);
+            }
         }
         while self.now.phase != Phase::Gone {
             let Some(input) = self.inbox.recv().await else {
@@ -400,6 +408,7 @@ impl Task {
     async fn delete(&mut self) {
         let id = self.container.id().clone();
         let dir = self.context.layout.container(&id);
+        let _disk = self.container.attic.seize().await;
         let removed = tokio::task::spawn_blocking(move || remove_tree(&dir)).await;
         let result = match removed {
             Ok(Ok(())) => self.context.store.delete(&id).map_err(|e| e.to_string()),

@@ -3,6 +3,7 @@
 //!
 //! What is stored, and how, is the crate `hull-images`' business.
 
+mod commit;
 mod failure;
 mod history;
 mod prune;
@@ -17,6 +18,7 @@ use crate::error::{EngineError, ErrorKind};
 use crate::events::{Event, EventBus};
 use crate::registry::Registry;
 use crate::time::Timestamp;
+pub(crate) use commit::NewImage;
 use failure::{find_failed, remove_failed, store_failed};
 use hull_images::remote::Remote;
 use hull_images::{Image, Reference, Removed, Store, Usage};

@@ -1,13 +1,14 @@
 use super::*;
 use proptest::prelude::*;
 
-const PHASES: [Phase; 10] = [
+const PHASES: [Phase; 11] = [
     Phase::Created,
     Phase::Starting(Rest::Created),
     Phase::Starting(Rest::Exited),
     Phase::Running,
     Phase::Paused,
-    Phase::Ending,
+    Phase::Ending(Rest::Created),
+    Phase::Ending(Rest::Exited),
     Phase::Exited,
     Phase::Removing,
     Phase::Dead,
@@ -85,7 +86,7 @@ impl World {
     }
 
     fn agrees_with(&self, phase: Phase) -> bool {
-        let vm = matches!(phase, Phase::Running | Phase::Paused | Phase::Ending);
+        let vm = matches!(phase, Phase::Running | Phase::Paused | Phase::Ending(_));
         self.vm == vm
             && self.launching == matches!(phase, Phase::Starting(_))
             && self.process == matches!(phase, Phase::Running | Phase::Paused)

@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 use super::cgroup::{Cgroup, Limits};
 use super::process::VmProcess;
 use super::report::{End, end_of};
-use super::{VmError, messages, scratch};
+use super::{VmError, init_layer, messages, scratch};
 use crate::error::EngineError;
 use crate::id::ContainerId;
 use crate::layout::{Layout, VmLayout, make_private, remove_tree};
@@ -268,6 +268,9 @@ fn prepare(
     for path in &plan.layers {
         layers.push(hand_over(read(path)?.into()));
     }
+    let init = layout.init_layer(&plan.id);
+    init_layer::ensure(&plan.layers, &init)?;
+    layers.push(hand_over(read(&init)?.into()));
     let template = layout.scratch_template(options.defaults.scratch_bytes);
     let disk = scratch::open(
         &template,

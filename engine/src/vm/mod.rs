@@ -8,6 +8,7 @@
 
 mod cgroup;
 mod control;
+mod init_layer;
 mod launch;
 mod messages;
 pub(crate) mod process;
@@ -19,6 +20,8 @@ use std::io;
 use std::path::PathBuf;
 
 use crate::error::ErrorKind;
+
+pub use init_layer::InitLayerError;
 
 pub(crate) use control::order;
 pub(crate) use launch::{Plan, Running, adopt, launch, sweep};
@@ -57,6 +60,9 @@ pub enum VmError {
     /// There is no cgroup v2 here.
     #[error("no cgroup v2 at {}, which every container needs (see `hull doctor`)", .0.display())]
     NoCgroup(PathBuf),
+    /// The layer between the image and what the container writes.
+    #[error("cannot make the container's first layer: {0}")]
+    InitLayer(#[source] InitLayerError),
     /// `mkfs.ext4` failed.
     #[error("mkfs.ext4 failed: {0}")]
     Format(String),
@@ -85,6 +91,7 @@ impl VmError {
             Self::Aborted => ErrorKind::Conflict,
             Self::File { .. }
             | Self::Step { .. }
+            | Self::InitLayer(_)
             | Self::Format(_)
             | Self::Died(_)
             | Self::Refused(_)

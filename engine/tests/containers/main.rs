@@ -3,6 +3,7 @@
 mod bench;
 mod execs;
 mod failures;
+mod files;
 mod lifecycle;
 mod recovery;
 mod streams;

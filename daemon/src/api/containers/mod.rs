@@ -2,6 +2,7 @@
 
 mod attach;
 mod create;
+mod files;
 mod inspect;
 mod lifecycle;
 mod list;
@@ -25,7 +26,7 @@ pub(super) fn routes(router: &mut Router<App>) {
     router.add(get.clone(), "/containers/json", list::list);
     router.add(get.clone(), "/containers/{id}/json", inspect::inspect);
     router.add(get.clone(), "/containers/{id}/logs", logs::logs);
-    router.add(get, "/containers/{id}/top", process::top);
+    router.add(get.clone(), "/containers/{id}/top", process::top);
     router.add(post.clone(), "/containers/{id}/attach", attach::attach);
     router.add(post.clone(), "/containers/{id}/wait", wait::wait);
     router.add(post.clone(), "/containers/{id}/start", lifecycle::start);
@@ -35,6 +36,13 @@ pub(super) fn routes(router: &mut Router<App>) {
     router.add(post.clone(), "/containers/{id}/pause", lifecycle::pause);
     router.add(post.clone(), "/containers/{id}/unpause", lifecycle::unpause);
     router.add(post.clone(), "/containers/{id}/rename", lifecycle::rename);
-    router.add(post, "/containers/{id}/resize", process::resize);
+    router.add(post.clone(), "/containers/{id}/resize", process::resize);
+    let archive = "/containers/{id}/archive";
+    router.add(Method::HEAD, archive, files::stat);
+    router.add(get.clone(), archive, files::read);
+    router.add(Method::PUT, archive, files::write);
+    router.add(get.clone(), "/containers/{id}/changes", files::changes);
+    router.add(get, "/containers/{id}/export", files::export);
+    router.add(post, "/commit", files::commit);
     router.add(delete, "/containers/{id}", remove::remove);
 }
