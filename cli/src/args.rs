@@ -8,8 +8,8 @@ use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand};
 use crate::spec::units;
 use crate::verbs::{
     attach, completion, create, df, doctor, exec, history, images, import, info, inspect, kill,
-    load, logs, machine, pause, prune, ps, registry, rename, restart, rm, rmi, run, save, start,
-    stop, tag, unpause, version, wait,
+    load, login, logout, logs, machine, pause, prune, ps, pull, push, registry, rename, restart,
+    rm, rmi, run, save, search, start, stop, tag, unpause, version, wait,
 };
 
 /// Containers, each in a virtual machine of its own
@@ -46,6 +46,12 @@ pub(crate) enum Verb {
     Images(images::Args),
     /// Remove one or more images
     Rmi(rmi::Args),
+    /// Authenticate to a registry
+    Login(login::Args),
+    /// Log out from a registry
+    Logout(logout::Args),
+    /// Search Docker Hub for images
+    Search(search::Args),
     /// Return low-level information on Hull objects
     Inspect(inspect::Args),
     /// Show the Hull version information
@@ -115,6 +121,10 @@ pub(crate) enum OfImage {
     Import(import::Args),
     /// Load an image from a tar archive or STDIN
     Load(load::Args),
+    /// Download an image from a registry
+    Pull(pull::Args),
+    /// Upload an image to a registry
+    Push(push::Args),
     /// Save one or more images to a tar archive (streamed to STDOUT by default)
     Save(save::Args),
     /// Create a tag TARGET_IMAGE that refers to SOURCE_IMAGE

@@ -7,6 +7,7 @@
 //!
 //! It knows nothing of the daemon's state on disk; all it sees comes through the API.
 
+mod accounts;
 mod api;
 mod args;
 mod connect;

@@ -90,6 +90,24 @@ impl Reference {
         }
     }
 
+    /// The registry, as names begin.
+    pub(crate) fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// Whether it names neither tag nor digest.
+    pub(crate) fn is_repository(&self) -> bool {
+        self.tag.is_none() && self.digest.is_none()
+    }
+
+    /// The whole name, its registry too.
+    pub(crate) fn canonical(&self) -> String {
+        let tag = self.tag.as_ref().map(|tag| format!(":{tag}"));
+        let digest = self.digest.as_ref().map(|digest| format!("@{digest}"));
+        let parts = [tag, digest].into_iter().flatten();
+        format!("{}{}", self.full_name(), parts.collect::<String>())
+    }
+
     /// The tag or digest to ask a registry for.
     pub(crate) fn version(&self) -> &str {
         self.digest

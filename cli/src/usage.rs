@@ -324,7 +324,9 @@ fn aliases(root: &Command, path: &str) -> Vec<String> {
     Vec::new()
 }
 
-const COMMON: [&str; 6] = ["run", "exec", "ps", "images", "version", "info"];
+const COMMON: [&str; 11] = [
+    "run", "exec", "ps", "pull", "push", "images", "login", "logout", "search", "version", "info",
+];
 const GROUPS: [&str; 4] = ["container", "image", "machine", "system"];
 
 fn verbs(title: &str, command: &Command, wanted: impl Fn(&str) -> bool) -> String {

@@ -16,6 +16,7 @@ fn hull(daemon: &Daemon, arguments: &[&str]) -> Command {
         .args(arguments)
         .stdin(Stdio::null());
     command.env_remove("HULL_HOST").env_remove("DOCKER_HOST");
+    command.env("DOCKER_CONFIG", daemon.directory());
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
     command
 }

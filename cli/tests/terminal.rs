@@ -51,6 +51,7 @@ impl Terminal {
         let child = Command::new("setsid")
             .args(["--ctty", env!("CARGO_BIN_EXE_hull"), "-H", &daemon.host()])
             .args(arguments)
+            .env("DOCKER_CONFIG", daemon.directory())
             .stdin(end())
             .stdout(end())
             .stderr(end())
@@ -264,4 +265,44 @@ fn loading_is_drawn_layer_by_layer() {
     assert!(shown.contains(full), "{shown:?}");
     assert_eq!(terminal.status(), Some(0));
     assert_eq!(daemon.lines(), ["POST /images/load?quiet=0"]);
+}
+
+#[test]
+fn a_login_asks_and_does_not_show_the_password() {
+    let succeeded = r#"{"IdentityToken":"","Status":"Login Succeeded"}"#;
+    let daemon = Daemon::with(&[("POST /auth", 200, succeeded)]);
+    let mut terminal = Terminal::run(&daemon, &["login", "localhost:5000"]);
+    terminal.wait_for("Username: ");
+    terminal.type_keys(b"bob\r");
+    terminal.wait_for("Password: ");
+    terminal.type_keys(b"sekret\x7f\x7f\x7fcret\r");
+    let shown = terminal.wait_for("Login Succeeded");
+    assert!(!shown.contains("sek") && !shown.contains("cret"), "{shown}");
+    assert_eq!(terminal.status(), Some(0));
+    assert!(!terminal.is_raw());
+    assert_eq!(daemon.body("POST /auth")["password"], "sekcret");
+}
+
+#[test]
+fn a_pull_draws_each_layer_where_it_stands() {
+    let lines = [
+        r#"{"status":"Pulling from x","id":"latest"}"#,
+        r#"{"status":"Pulling fs layer","progressDetail":{},"id":"aaa"}"#,
+        r#"{"status":"Pulling fs layer","progressDetail":{},"id":"bbb"}"#,
+        r#"{"status":"Downloading","progressDetail":{"current":500,"total":1000},"id":"aaa"}"#,
+        r#"{"status":"Pull complete","progressDetail":{},"id":"aaa"}"#,
+    ];
+    let daemon = Daemon::with(&[("POST /images/create", 200, &lines.join("\r\n"))]);
+    let mut terminal = Terminal::run(&daemon, &["pull", "localhost:5000/x"]);
+    let shown = terminal.wait_for("localhost:5000/x:latest");
+    // Too narrow for a bar: numbers have to do.
+    assert!(
+        shown.contains("\x1b[2A\x1b[2K\raaa: Downloading     500B/1kB"),
+        "{shown:?}"
+    );
+    assert!(
+        shown.contains("\x1b[2A\x1b[2K\raaa: Pull complete"),
+        "{shown:?}"
+    );
+    assert_eq!(terminal.status(), Some(0));
 }

@@ -10,6 +10,7 @@ mod escape;
 mod frames;
 mod hijack;
 mod lines;
+mod registry;
 mod transport;
 
 use bollard::{ClientVersion, Docker};

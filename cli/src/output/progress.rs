@@ -45,6 +45,8 @@ fn text(message: &Message) -> String {
         return message.stream.clone();
     }
     match message.id.as_str() {
+        // What is for programs: a pushed tag's digest.
+        "" if message.status.is_empty() => String::new(),
         "" => format!("{}\n", message.status),
         id => format!("{id}: {}\n", message.status),
     }

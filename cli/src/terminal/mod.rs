@@ -2,6 +2,7 @@
 
 pub(crate) mod confirm;
 pub(crate) mod detach;
+pub(crate) mod prompt;
 pub(crate) mod raw;
 pub(crate) mod size;
 

@@ -13,13 +13,16 @@ pub(crate) mod info;
 pub(crate) mod inspect;
 pub(crate) mod kill;
 pub(crate) mod load;
+pub(crate) mod login;
+pub(crate) mod logout;
 pub(crate) mod logs;
 pub(crate) mod machine;
 mod named;
 pub(crate) mod pause;
 pub(crate) mod prune;
 pub(crate) mod ps;
-mod pull;
+pub(crate) mod pull;
+pub(crate) mod push;
 pub(crate) mod registry;
 pub(crate) mod rename;
 pub(crate) mod restart;
@@ -27,6 +30,7 @@ pub(crate) mod rm;
 pub(crate) mod rmi;
 pub(crate) mod run;
 pub(crate) mod save;
+pub(crate) mod search;
 pub(crate) mod start;
 pub(crate) mod stop;
 pub(crate) mod tag;
@@ -46,6 +50,9 @@ pub(crate) async fn execute(cli: Cli) -> Result<u8, Failure> {
         Verb::Doctor(args) => doctor::run(args).await,
         Verb::Machine(args) => machine::run(args).await,
         Verb::Registry(args) => registry::run(args).await,
+        Verb::Login(args) => login::run(&args, &host.connect().await?).await,
+        Verb::Logout(args) => logout::run(&args),
+        Verb::Search(args) => search::run(&args, &host.connect().await?).await,
         Verb::Version(args) => version::run(&args, host).await,
         Verb::OfContainer(verb) | Verb::Container(Container::Same(verb)) => {
             of_container(verb, host).await
@@ -104,6 +111,8 @@ async fn of_image(verb: OfImage, host: Host) -> Result<u8, Failure> {
         OfImage::History(args) => history::run(&args, &client).await,
         OfImage::Import(args) => import::run(&args, &client).await,
         OfImage::Load(args) => load::run(&args, &client).await,
+        OfImage::Pull(args) => pull::run(&args, &client).await,
+        OfImage::Push(args) => push::run(&args, &client).await,
         OfImage::Save(args) => save::run(&args, &client).await,
         OfImage::Tag(args) => tag::run(&args, &client).await,
     }

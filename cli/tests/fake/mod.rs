@@ -36,6 +36,8 @@ type Body = BoxBody<Bytes, Infallible>;
 pub(crate) struct Seen {
     pub(crate) line: String,
     pub(crate) body: String,
+    /// `X-Registry-Auth`
+    pub(crate) account: String,
 }
 
 /// One container, from its creation on.
@@ -198,6 +200,9 @@ async fn answer(
     if path == "/_ping" {
         return Ok(reply(200, "OK"));
     }
+    let account = request.headers().get("x-registry-auth");
+    let account = account.and_then(|value| value.to_str().ok());
+    let account = account.unwrap_or_default().to_owned();
     let upgrade = request
         .headers()
         .contains_key("upgrade")
@@ -212,6 +217,7 @@ async fn answer(
     lock(&state.seen).push(Seen {
         line: format!("{line}{query}"),
         body: body.clone(),
+        account,
     });
     if let Some((status, body)) = state.canned.get(&line) {
         return Ok(reply(*status, body.clone()));
