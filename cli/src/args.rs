@@ -8,8 +8,8 @@ use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand};
 use crate::spec::units;
 use crate::verbs::{
     attach, completion, create, df, doctor, exec, history, images, import, info, inspect, kill,
-    load, login, logout, logs, machine, pause, prune, ps, pull, push, registry, rename, restart,
-    rm, rmi, run, save, search, start, stop, tag, unpause, version, wait,
+    load, login, logout, logs, machine, pause, prune, ps, pull, push, registry, rename, rm, rmi,
+    run, save, search, start, stop, tag, version, wait,
 };
 
 /// Containers, each in a virtual machine of its own
@@ -99,7 +99,7 @@ pub(crate) enum OfContainer {
     /// Rename a container
     Rename(rename::Args),
     /// Restart one or more containers
-    Restart(restart::Args),
+    Restart(stop::Args),
     /// Remove one or more containers
     #[command(alias = "remove")]
     Rm(rm::Args),
@@ -108,7 +108,7 @@ pub(crate) enum OfContainer {
     /// Stop one or more running containers
     Stop(stop::Args),
     /// Unpause all processes within one or more containers
-    Unpause(unpause::Args),
+    Unpause(pause::Args),
     /// Block until one or more containers stop, then print their exit codes
     Wait(wait::Args),
 }

@@ -19,7 +19,7 @@ pub struct Host(PathBuf);
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum HostError {
     /// Without TLS anyone who reaches the port owns the machine.
-    #[error("tcp:// needs TLS, which is not supported yet: use unix://")]
+    #[error("tcp:// needs TLS, which is not supported by Hull yet: use unix://")]
     Tcp,
     /// A relative path depends on where hulld was started.
     #[error("{0:?} is not an address: use unix:///an/absolute/path")]

@@ -120,7 +120,7 @@ mod tests {
         );
         let error = parse(&["-H", "tcp://:2375"]).unwrap_err().to_string();
         assert!(
-            error.contains("tcp:// needs TLS, which is not supported yet"),
+            error.contains("tcp:// needs TLS, which is not supported by Hull yet"),
             "{error}"
         );
     }

@@ -300,7 +300,7 @@ mod tests {
         ] {
             let message = verdict(&json!({}), &host).unwrap_err();
             assert!(
-                message.starts_with("not yet supported by Hull: "),
+                message.starts_with("not supported by Hull yet: "),
                 "{message}"
             );
             assert!(message.contains(text), "{message}");

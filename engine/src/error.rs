@@ -72,7 +72,7 @@ pub enum EngineError {
         found: String,
     },
     /// Docker has it, Hull does not yet.
-    #[error("not yet supported by Hull: {0}")]
+    #[error("not supported by Hull yet: {0}")]
     NotSupported(String),
     /// It runs, or has stopped, already.
     #[error("container {0} is already in the desired state")]

@@ -1,4 +1,5 @@
-//! `bootstrap`: installs the Debian packages that are missing, and nothing else.
+//! `bootstrap`: installs the Debian packages that are missing, and nothing else, and says so where
+//! there is no docker command line, which only tests need.
 
 use std::process::Command;
 
@@ -11,8 +12,22 @@ use crate::process::{command, read, run as run_command};
 
 pub(crate) fn run(_: &Layout, arguments: Arguments) -> Result<()> {
     arguments.finish()?;
-    install_missing()
+    install_missing()?;
+    check_docker()
 }
+
+/// Whether the docker command line that tests run against `hulld` is there. It is not in the list,
+/// since where it comes from is a choice: some packages of it bring a daemon that is started.
+pub(crate) fn check_docker() -> Result<()> {
+    let works = command("docker", ["--version"])
+        .output()
+        .is_ok_and(|output| output.status.success());
+    if works { Ok(()) } else { bail!(NO_DOCKER) }
+}
+
+const NO_DOCKER: &str = "the docker command line is missing, which tests run against hulld: \
+    apt-get install docker-cli, or docker.io before Debian 13 (it starts a daemon that no test \
+    needs), or put a `docker` of version 28 into the PATH";
 
 /// Asks for the network and for root only when something is missing.
 pub(crate) fn install_missing() -> Result<()> {

@@ -15,6 +15,7 @@ pub(crate) fn run(layout: &Layout, mut arguments: Arguments) -> Result<()> {
     let units_only = arguments.flag("--no-e2e");
     arguments.finish()?;
     bootstrap::install_missing()?;
+    bootstrap::check_docker()?;
     run_command(&mut cargo(layout, &["fmt", "--all", "--check"]))
         .context("check the format; `cargo fmt --all` mends it")?;
     run_command(&mut cargo(

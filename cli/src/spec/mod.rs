@@ -42,7 +42,7 @@ pub(crate) enum SpecError {
     HealthRetries,
     #[error("invalid pull option: '{0}': must be one of \"always\", \"missing\" or \"never\"")]
     Pull(String),
-    #[error("--{flag} is not supported yet: {reason}")]
+    #[error("--{flag} is not supported by Hull yet: {reason}")]
     NotYet {
         flag: &'static str,
         reason: &'static str,

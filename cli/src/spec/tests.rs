@@ -236,19 +236,19 @@ fn contradictions_and_what_cannot_be_done_are_refused() {
         ),
         (
             &["-p", "80:80"],
-            "--publish is not supported yet: containers have the default network or none",
+            "--publish is not supported by Hull yet: containers have the default network or none",
         ),
         (
             &["-v", "/a:/b"],
-            "--volume is not supported yet: a container sees its image's files only",
+            "--volume is not supported by Hull yet: a container sees its image's files only",
         ),
         (
             &["--network", "mine"],
-            "--network is not supported yet: containers have the default network or none",
+            "--network is not supported by Hull yet: containers have the default network or none",
         ),
         (
             &["--device", "/dev/x"],
-            "--device is not supported yet: a container's machine has no host devices",
+            "--device is not supported by Hull yet: a container's machine has no host devices",
         ),
         (
             &["--env-file", "/nosuch"],

@@ -25,7 +25,6 @@ pub(crate) mod pull;
 pub(crate) mod push;
 pub(crate) mod registry;
 pub(crate) mod rename;
-pub(crate) mod restart;
 pub(crate) mod rm;
 pub(crate) mod rmi;
 pub(crate) mod run;
@@ -34,7 +33,6 @@ pub(crate) mod search;
 pub(crate) mod start;
 pub(crate) mod stop;
 pub(crate) mod tag;
-pub(crate) mod unpause;
 pub(crate) mod version;
 pub(crate) mod wait;
 
@@ -94,13 +92,13 @@ async fn of_container(verb: OfContainer, host: Host) -> Result<u8, Failure> {
         OfContainer::Create(args) => create::run(&args, &client).await,
         OfContainer::Kill(args) => kill::run(&args, &client).await,
         OfContainer::Logs(args) => logs::run(&args, &client).await,
-        OfContainer::Pause(args) => pause::run(&args, &client).await,
+        OfContainer::Pause(args) => pause::run(&args, pause::Turn::Pause, &client).await,
         OfContainer::Rename(args) => rename::run(&args, &client).await,
-        OfContainer::Restart(args) => restart::run(&args, &client).await,
+        OfContainer::Restart(args) => stop::run(&args, stop::Then::StartAgain, &client).await,
         OfContainer::Rm(args) => rm::run(&args, &client).await,
         OfContainer::Start(args) => start::run(&args, &client).await,
-        OfContainer::Stop(args) => stop::run(&args, &client).await,
-        OfContainer::Unpause(args) => unpause::run(&args, &client).await,
+        OfContainer::Stop(args) => stop::run(&args, stop::Then::Rest, &client).await,
+        OfContainer::Unpause(args) => pause::run(&args, pause::Turn::Unpause, &client).await,
         OfContainer::Wait(args) => wait::run(&args, &client).await,
     }
 }

@@ -1,4 +1,4 @@
-//! `hull pause`: stops a container's processors.
+//! `hull pause` and `hull unpause`: stop a container's processors, and let them go on.
 
 use super::named::{self, TOGETHER};
 use crate::api::Client;
@@ -10,12 +10,20 @@ pub(crate) struct Args {
     containers: Vec<String>,
 }
 
-pub(crate) async fn run(args: &Args, client: &Client) -> Result<u8, Failure> {
+/// Which of the two.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Turn {
+    Pause,
+    Unpause,
+}
+
+pub(crate) async fn run(args: &Args, turn: Turn, client: &Client) -> Result<u8, Failure> {
     named::each(&args.containers, TOGETHER, |name| async move {
-        client
-            .docker()
-            .pause_container(&named::container(name)?)
-            .await?;
+        let container = named::container(name)?;
+        match turn {
+            Turn::Pause => client.docker().pause_container(&container).await?,
+            Turn::Unpause => client.docker().unpause_container(&container).await?,
+        }
         Ok(name.to_owned())
     })
     .await

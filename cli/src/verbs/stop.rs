@@ -1,6 +1,7 @@
-//! `hull stop`: asks a container to end, and makes it after a while.
+//! `hull stop` and `hull restart`: ask a container to end and make it after a while, and start it
+//! again.
 
-use bollard::query_parameters::StopContainerOptions;
+use bollard::query_parameters::{RestartContainerOptions, StopContainerOptions};
 
 use super::named::{self, TOGETHER};
 use crate::api::Client;
@@ -10,43 +11,48 @@ use crate::spec::units::int;
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     #[command(flatten)]
-    pub(super) how: How,
+    how: How,
     #[arg(value_name = "CONTAINER", required = true)]
     containers: Vec<String>,
 }
 
-/// How a container is made to stop, also before it is started again.
+/// How a container is made to stop.
 #[derive(Debug, clap::Args)]
-pub(crate) struct How {
+struct How {
     /// Signal to send to the container
     #[arg(short = 's', long, value_name = "string")]
-    pub(super) signal: Option<String>,
+    signal: Option<String>,
     /// Seconds to wait before killing the container
     #[arg(short = 't', long, value_name = "int", value_parser = int, alias = "time")]
     timeout: Option<i64>,
 }
 
-impl How {
-    pub(super) fn seconds(&self) -> Option<i32> {
-        self.timeout
-            .map(|seconds| i32::try_from(seconds).unwrap_or(i32::MAX))
-    }
+/// What comes then.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Then {
+    Rest,
+    StartAgain,
 }
 
-pub(crate) async fn run(args: &Args, client: &Client) -> Result<u8, Failure> {
-    let options = StopContainerOptions {
-        signal: args.how.signal.clone(),
-        t: args.how.seconds(),
-    };
-    named::each(&args.containers, TOGETHER, |name| {
-        let options = options.clone();
-        async move {
-            client
-                .docker()
-                .stop_container(&named::container(name)?, Some(options))
-                .await?;
-            Ok(name.to_owned())
+pub(crate) async fn run(args: &Args, then: Then, client: &Client) -> Result<u8, Failure> {
+    let signal = &args.how.signal;
+    let seconds = args.how.timeout;
+    let t = seconds.map(|seconds| i32::try_from(seconds).unwrap_or(i32::MAX));
+    named::each(&args.containers, TOGETHER, |name| async move {
+        let (container, signal) = (named::container(name)?, signal.clone());
+        match then {
+            Then::Rest => {
+                let options = StopContainerOptions { signal, t };
+                let stopping = client.docker().stop_container(&container, Some(options));
+                stopping.await?;
+            }
+            Then::StartAgain => {
+                let options = RestartContainerOptions { signal, t };
+                let restarting = client.docker().restart_container(&container, Some(options));
+                restarting.await?;
+            }
         }
+        Ok(name.to_owned())
     })
     .await
 }

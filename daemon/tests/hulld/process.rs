@@ -80,7 +80,7 @@ fn tcp_without_tls_is_refused() {
     assert_eq!(run.code, 2, "{run:?}");
     assert!(
         run.stderr
-            .contains("tcp:// needs TLS, which is not supported yet"),
+            .contains("tcp:// needs TLS, which is not supported by Hull yet"),
         "{run:?}"
     );
 }

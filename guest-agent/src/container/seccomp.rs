@@ -7,7 +7,7 @@ use crate::spec::Seccomp;
 /// Why a filter is refused.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum SeccompError {
-    #[error("a seccomp filter is not supported yet: leave it out of the specification")]
+    #[error("a seccomp filter is not supported by Hull yet: leave it out of the specification")]
     Unsupported,
 }
 
