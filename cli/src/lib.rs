@@ -14,7 +14,6 @@ mod connect;
 mod failure;
 mod moment;
 mod output;
-mod reference;
 mod session;
 mod spec;
 mod terminal;

@@ -74,11 +74,6 @@ pub(crate) fn named(db: &Connection, name: &Reference) -> Result<Option<ImageId>
     }
 }
 
-/// Whether a name says neither tag nor digest.
-pub(crate) fn is_name_only(name: &Reference) -> bool {
-    name.tag().is_none() && name.digest().is_none()
-}
-
 /// A repository's tags with their images, sorted.
 pub(crate) fn tags_of(
     db: &Connection,

@@ -146,10 +146,24 @@ impl Reference {
         self.digest.as_ref()
     }
 
+    /// Whether it is a repository alone: neither tag nor digest was given.
+    pub fn is_name_only(&self) -> bool {
+        self.tag.is_none() && self.digest.is_none()
+    }
+
+    /// What to ask a registry for: the digest before the tag, and `latest` where there is neither.
+    pub fn version(&self) -> String {
+        match (&self.digest, &self.tag) {
+            (Some(digest), _) => digest.to_string(),
+            (None, Some(tag)) => tag.clone(),
+            (None, None) => DEFAULT_TAG.to_owned(),
+        }
+    }
+
     /// With `latest` where neither tag nor digest was given.
     #[must_use]
     pub fn or_latest(mut self) -> Reference {
-        if self.tag.is_none() && self.digest.is_none() {
+        if self.is_name_only() {
             self.tag = Some(DEFAULT_TAG.to_owned());
         }
         self

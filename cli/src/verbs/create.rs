@@ -5,11 +5,11 @@ use std::path::PathBuf;
 
 use bollard::models::ContainerCreateBody;
 use bollard::query_parameters::CreateContainerOptions;
+use hull_images::Reference;
 
 use super::pull::{Wanted, pull};
 use crate::api::{Client, Error};
 use crate::failure::{Failure, REFUSED};
-use crate::reference::Reference;
 use crate::spec::flags::Flags;
 use crate::spec::{self, Pull, SpecError};
 
@@ -58,7 +58,11 @@ impl<'a> Plan<'a> {
         }
         let created = match (self.create(client).await, &reference) {
             (Err(error), Some(image)) if error.is_not_found() && self.pull == Pull::Missing => {
-                writeln!(std::io::stderr(), "Unable to find image '{image}' locally")?;
+                writeln!(
+                    std::io::stderr(),
+                    "Unable to find image '{}' locally",
+                    image.familiar()
+                )?;
                 self.fetch(client, image).await?;
                 self.create(client).await?
             }
@@ -107,7 +111,7 @@ fn image(name: &str) -> Result<Option<Reference>, Failure> {
         return Ok(None);
     }
     match name.parse::<Reference>() {
-        Ok(reference) => Ok(Some(reference.tagged())),
+        Ok(reference) => Ok(Some(reference.or_latest())),
         Err(error) => Err(Failure::new(error.to_string())),
     }
 }

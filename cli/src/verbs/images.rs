@@ -4,6 +4,7 @@ use std::io::Write;
 
 use bollard::models::ImageSummary;
 use bollard::query_parameters::ListImagesOptions;
+use hull_images::Reference;
 
 use crate::api::{Client, Error};
 use crate::failure::Failure;
@@ -12,7 +13,6 @@ use crate::output::listing::Listing;
 use crate::output::text::short_id;
 use crate::output::value::Value;
 use crate::output::{age, size};
-use crate::reference::Reference;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -104,13 +104,22 @@ fn listing(args: &Args) -> Result<Listing, Failure> {
 /// The row of an image's first name.
 pub(super) fn first_row(image: &ImageSummary) -> Value {
     let first = image.repo_tags.first().and_then(|name| name.parse().ok());
-    let name = first.as_ref().map(Reference::familiar_name);
+    let name = first.as_ref().map(familiar);
     let tag = first.as_ref().and_then(Reference::tag);
     row(
         image,
         true,
         [name.as_deref().unwrap_or(NONE), tag.unwrap_or(NONE), NONE],
     )
+}
+
+/// A name without its tag, as people write it.
+fn familiar(name: &Reference) -> String {
+    name.repository().familiar()
+}
+
+fn digest(name: &Reference) -> Option<String> {
+    name.digest().map(ToString::to_string)
 }
 
 /// A row for each name; with digests, for each pair of name and digest.
@@ -124,12 +133,12 @@ fn rows(image: &ImageSummary, digests: bool, trunc: bool) -> Vec<Value> {
     let pinned = parse(&image.repo_digests);
     let mut rows = Vec::new();
     for name in &tagged {
-        let repository = name.familiar_name();
+        let repository = familiar(name);
         let tag = name.tag().unwrap_or(NONE);
-        let own: Vec<&str> = pinned
+        let own: Vec<String> = pinned
             .iter()
-            .filter(|pin| digests && pin.familiar_name() == repository)
-            .filter_map(Reference::digest)
+            .filter(|pin| digests && familiar(pin) == repository)
+            .filter_map(digest)
             .collect();
         match own.as_slice() {
             [] => rows.push(row(&repository, tag, NONE)),
@@ -137,13 +146,14 @@ fn rows(image: &ImageSummary, digests: bool, trunc: bool) -> Vec<Value> {
         }
     }
     // Names that only digests have: one row, or one for each digest.
-    let mut seen: Vec<String> = tagged.iter().map(Reference::familiar_name).collect();
+    let mut seen: Vec<String> = tagged.iter().map(familiar).collect();
     for pin in &pinned {
-        let repository = pin.familiar_name();
+        let repository = familiar(pin);
         if seen.contains(&repository) {
             continue;
         }
-        rows.push(row(&repository, NONE, pin.digest().unwrap_or(NONE)));
+        let digest = digest(pin);
+        rows.push(row(&repository, NONE, digest.as_deref().unwrap_or(NONE)));
         if !digests {
             seen.push(repository);
         }

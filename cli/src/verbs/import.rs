@@ -8,10 +8,11 @@ use hyper::body::Frame;
 use tokio::io::AsyncRead;
 
 use super::load::{chunks, open};
+use hull_images::Reference;
+
 use crate::api::{Client, JsonLines};
 use crate::failure::Failure;
 use crate::output::progress;
-use crate::reference::Reference;
 use crate::terminal::stdout_is_terminal;
 
 #[derive(Debug, clap::Args)]

@@ -4,6 +4,7 @@ use std::io::Write;
 
 use bollard::models::ContainerSummary;
 use bollard::query_parameters::ListContainersOptions;
+use hull_images::Reference;
 
 use crate::api::{Client, Error};
 use crate::failure::Failure;
@@ -12,7 +13,6 @@ use crate::output::listing::Listing;
 use crate::output::text::{ellipsis, quote, short_id};
 use crate::output::value::{Nil, Value};
 use crate::output::{age, ports, size};
-use crate::reference::Reference;
 use crate::spec::units::int;
 
 #[derive(Debug, clap::Args)]
@@ -167,8 +167,8 @@ fn image(one: &ContainerSummary, trunc: bool) -> String {
     }
     match name.parse::<Reference>() {
         Ok(reference) => match reference.tag() {
-            Some(tag) => format!("{}:{tag}", reference.familiar_name()),
-            None => reference.familiar_name(),
+            Some(tag) => format!("{}:{tag}", reference.repository().familiar()),
+            None => reference.repository().familiar(),
         },
         Err(_) => name.to_owned(),
     }

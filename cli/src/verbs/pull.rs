@@ -3,11 +3,12 @@
 
 use std::io::{IsTerminal, Write};
 
+use hull_images::{Reference, ReferenceError};
+
 use crate::accounts::{Accounts, server_of};
 use crate::api::Client;
 use crate::failure::Failure;
 use crate::output::progress;
-use crate::reference::Reference;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -39,7 +40,7 @@ pub(crate) async fn run(args: &Args, client: &Client) -> Result<u8, Failure> {
     let stdout = std::io::stdout();
     let terminal = stdout.is_terminal();
     fetch(client, wanted, (&mut { stdout }, terminal)).await?;
-    writeln!(std::io::stdout(), "{}", image.canonical())?;
+    writeln!(std::io::stdout(), "{}", image)?;
     Ok(0)
 }
 
@@ -47,8 +48,8 @@ pub(crate) async fn run(args: &Args, client: &Client) -> Result<u8, Failure> {
 pub(super) fn named(name: &str, all: bool, quiet: bool) -> Result<Reference, Failure> {
     let image: Reference = name
         .parse()
-        .map_err(|error: crate::reference::ReferenceError| Failure::new(error.to_string()))?;
-    if !image.is_repository() {
+        .map_err(|error: ReferenceError| Failure::new(error.to_string()))?;
+    if !image.is_name_only() {
         return match all {
             true => Err(Failure::new("tag can't be used with --all-tags/-a")),
             false => Ok(image),
@@ -60,7 +61,7 @@ pub(super) fn named(name: &str, all: bool, quiet: bool) -> Result<Reference, Fai
     if !quiet {
         writeln!(std::io::stdout(), "Using default tag: latest")?;
     }
-    Ok(image.tagged())
+    Ok(image.or_latest())
 }
 
 pub(super) struct Wanted<'a> {
@@ -81,12 +82,13 @@ async fn fetch(
     wanted: Wanted<'_>,
     (out, terminal): (&mut (dyn Write + Send), bool),
 ) -> Result<(), Failure> {
-    let (image, server) = (wanted.image, server_of(wanted.image.host()));
+    let image = wanted.image;
+    let server = server_of(image.repository().domain());
     let account = Accounts::open()?.get(server)?.header(server);
-    let name = image.full_name();
+    let (name, version) = (image.repository().to_string(), image.version());
     let mut query = vec![("fromImage", name.as_str())];
-    if !image.is_repository() {
-        query.push(("tag", image.version()));
+    if !image.is_name_only() {
+        query.push(("tag", &version));
     }
     query.extend(wanted.platform.map(|platform| ("platform", platform)));
     let mut lines = client.transfer("/images/create", &query, &account).await?;

@@ -26,14 +26,17 @@ pub(crate) async fn run(args: &Args, client: &Client) -> Result<u8, Failure> {
     if image.digest().is_some() {
         return Err(Failure::new("cannot push a digest reference"));
     }
-    let server = server_of(image.host());
+    let server = server_of(image.repository().domain());
     let account = Accounts::open()?.get(server)?.header(server);
-    let path = format!("/images/{}/push", path_escape(&image.full_name()));
+    let path = format!(
+        "/images/{}/push",
+        path_escape(&image.repository().to_string())
+    );
     let query: Vec<_> = image.tag().map(|tag| ("tag", tag)).into_iter().collect();
     let mut lines = client.transfer(&path, &query, &account).await?;
     if args.quiet {
         progress::show(&mut lines, &mut std::io::sink(), false).await?;
-        writeln!(std::io::stdout(), "{}", image.canonical())?;
+        writeln!(std::io::stdout(), "{}", image)?;
         return Ok(0);
     }
     progress::show(&mut lines, &mut std::io::stdout(), stdout_is_terminal()).await?;

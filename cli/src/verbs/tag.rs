@@ -1,11 +1,11 @@
 //! `hull tag`: gives an image another name.
 
 use bollard::query_parameters::TagImageOptions;
+use hull_images::{Reference, ReferenceError};
 
 use super::named;
 use crate::api::{Client, Error};
 use crate::failure::Failure;
-use crate::reference::Reference;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -16,7 +16,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) async fn run(args: &Args, client: &Client) -> Result<u8, Failure> {
-    let target: Reference = args.target.parse().map_err(|error| {
+    let target: Reference = args.target.parse().map_err(|error: ReferenceError| {
         let target = &args.target;
         Failure::new(format!(
             "Error parsing reference: \"{target}\" is not a valid repository/tag: {error}"
@@ -28,8 +28,8 @@ pub(crate) async fn run(args: &Args, client: &Client) -> Result<u8, Failure> {
         ));
     }
     let options = TagImageOptions {
-        repo: Some(target.full_name()),
-        tag: target.tagged().tag().map(str::to_owned),
+        repo: Some(target.repository().to_string()),
+        tag: target.or_latest().tag().map(str::to_owned),
     };
     let source = named::image(&args.source)?;
     client

@@ -45,7 +45,7 @@ impl Images {
             text => Some(text.parse().map_err(invalid)?),
         };
         let pull = Pull {
-            all: is_repository(&name),
+            all: name.is_name_only(),
             name: name.clone(),
             platform: platform.clone(),
             credentials: options.credentials,
@@ -81,7 +81,7 @@ impl Images {
     ) -> Result<(), EngineError> {
         let name = versioned(&options.image, &options.tag).map_err(unnamed)?;
         let push = Push {
-            all: is_repository(&name),
+            all: name.is_name_only(),
             name: name.clone(),
             credentials: options.credentials,
         };
@@ -226,10 +226,6 @@ fn versioned(image: &str, version: &str) -> Result<Reference, ReferenceError> {
         digest if digest.contains(':') => Ok(name.repository().with_digest(digest.parse()?)),
         tag => name.repository().with_tag(tag),
     }
-}
-
-fn is_repository(name: &Reference) -> bool {
-    name.tag().is_none() && name.digest().is_none()
 }
 
 fn unnamed(error: ReferenceError) -> EngineError {

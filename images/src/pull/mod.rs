@@ -192,10 +192,7 @@ impl Puller<'_> {
 
     fn one(&self, name: &Reference) -> Result<Pulled, PullError> {
         let path = name.repository().path();
-        let version = match (name.digest(), name.tag()) {
-            (Some(digest), _) => digest.to_string(),
-            (None, tag) => tag.unwrap_or_default().to_owned(),
-        };
+        let version = name.version();
         // Where the registry says the digest first, the manifest that follows is checked by it.
         let digest = match name.digest() {
             Some(digest) => Some(*digest),

@@ -132,10 +132,7 @@ impl Remote {
     ) -> Result<Described, RemoteError> {
         let name = name.clone().or_latest();
         let path = name.repository().path();
-        let version = match (name.digest(), name.tag()) {
-            (Some(digest), _) => digest.to_string(),
-            (None, tag) => tag.unwrap_or_default().to_owned(),
-        };
+        let version = name.version();
         let domain = name.repository().domain();
         self.on_endpoint(domain, credentials, |connection| {
             let fetched = connection.manifest(path, &version)?;

@@ -23,7 +23,7 @@ use crate::config::Platform;
 use crate::digest::{DiffId, Digest, Hashing, ImageId};
 use crate::error::StoreError;
 use crate::fault;
-use crate::find::{FindError, find, is_name_only, tags_of};
+use crate::find::{FindError, find, tags_of};
 use crate::lease::Lease;
 use crate::list::Image;
 use crate::manifest::Manifest;
@@ -113,7 +113,7 @@ fn meant(db: &Connection, name: &str) -> Result<Vec<(ImageId, Option<Reference>)
         .parse()
         .map_err(|error| missing(FindError::from(error)))?;
     if let AnyReference::Named(reference) = &parsed
-        && is_name_only(reference)
+        && reference.is_name_only()
     {
         let tags = tags_of(db, reference.repository())?;
         if !tags.is_empty() {
