@@ -261,6 +261,57 @@ fn limits_are_kept() {
     check(huge, Err("archive/tar: header field too long"));
 }
 
+/// An archive of empty files that is made while it is read.
+struct Endless {
+    count: u64,
+    block: Vec<u8>,
+    at: usize,
+}
+
+impl Endless {
+    fn of(count: u64) -> Endless {
+        Endless {
+            count,
+            block: Vec::new(),
+            at: 0,
+        }
+    }
+}
+
+impl Read for Endless {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.at == self.block.len() && self.count > 0 {
+            self.count -= 1;
+            let (folder, name) = (self.count / 1000, self.count % 1000);
+            let entry = new().file(&format!("d{folder}/f{name}"), b"");
+            self.block = entry.end();
+            self.block.truncate(512);
+            self.at = 0;
+        }
+        let count = (&self.block[self.at..]).read(buffer)?;
+        self.at += count;
+        Ok(count)
+    }
+}
+
+#[test]
+fn many_entries_are_unpacked_and_more_than_may_be_refused() {
+    let out = tempfile::tempfile().unwrap();
+    let copy = out.try_clone().unwrap();
+    unpack(Endless::of(20_000), copy, Limits::default()).unwrap();
+    let layer = Layer::open(out).unwrap();
+    for path in ["d0/f0", "d19/f999", "d5/f1"] {
+        assert!(layer.resolve(path.as_bytes()).is_some(), "{path}");
+    }
+    let limits = Limits {
+        entries: 5_000,
+        ..Limits::default()
+    };
+    let out = tempfile::tempfile().unwrap();
+    let error = unpack(Endless::of(u64::MAX), out, limits).unwrap_err();
+    assert_eq!(error.to_string(), "layer has more than 5000 entries");
+}
+
 #[test]
 fn a_failed_write_says_why() {
     let archive = new().file("a", b"1").end();

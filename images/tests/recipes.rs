@@ -74,3 +74,53 @@ fn busybox_is_made_twice_the_same_and_loads() {
     assert_eq!(removed.len(), 3);
     assert!(!image.layers[0].path.exists());
 }
+
+#[test]
+fn registry_is_made_twice_the_same_and_runs_from_its_files() {
+    let folder = tempfile::tempdir().unwrap();
+    let first = build("registry", folder.path(), "first.tar");
+    let second = build("registry", folder.path(), "second.tar");
+    assert!(std::fs::read(&first).unwrap() == std::fs::read(second).unwrap());
+
+    let store = Store::open(folder.path(), Options::default()).unwrap();
+    let loaded = store.load(File::open(first).unwrap(), &mut |_| {}).unwrap();
+    let names: Vec<String> = loaded
+        .iter()
+        .map(|loaded| loaded.name.as_ref().unwrap().familiar())
+        .collect();
+    assert_eq!(names, ["registry:2", "registry:latest"]);
+    let image = store.image(&loaded[0].image).unwrap();
+    let run = &image.config.config;
+    let one = |text: &str| Some(vec![text.to_owned()]);
+    assert_eq!(run.entrypoint, one("/entrypoint.sh"));
+    assert_eq!(run.cmd, one("/etc/docker/registry/config.yml"));
+    assert!(run.exposed_ports.as_ref().unwrap().contains_key("5000/tcp"));
+    assert!(
+        run.volumes
+            .as_ref()
+            .unwrap()
+            .contains_key("/var/lib/registry")
+    );
+
+    // The tree alone has to be enough: its own shell, libraries and configuration.
+    let tar = folder.path().join("saved.tar");
+    let saving = store.pack(&names[..1], None).unwrap();
+    saving.write(File::create(&tar).unwrap()).unwrap();
+    let root = folder.path().join("root");
+    std::fs::create_dir(&root).unwrap();
+    let unpack = |archive: &Path, member: Option<&str>, into: &Path| {
+        let mut tar = Command::new("tar");
+        tar.arg("-C").arg(into).arg("-xf").arg(archive).args(member);
+        assert!(tar.status().unwrap().success());
+    };
+    let blob = format!("blobs/sha256/{}", image.layers[0].diff.0.hex());
+    unpack(&tar, Some(&blob), folder.path());
+    unpack(&folder.path().join(&blob), None, &root);
+    let version = Command::new("chroot")
+        .arg(&root)
+        .args(["/entrypoint.sh", "registry", "--version"])
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&version.stdout).into_owned();
+    assert!(text.contains("distribution"), "{version:?}");
+}

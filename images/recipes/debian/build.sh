@@ -5,6 +5,9 @@
 # another one. What a bootstrap leaves behind that differs from run to run (logs, caches,
 # machine ids, file times) is removed or fixed, so two runs against the same mirror state
 # give the same bytes. SOURCE_DATE_EPOCH defaults to the date of the archive's Release file.
+#
+# Recipes on top of it say what else: PACKAGES (with commas), NAMES (of the image, with blanks) and
+# CMD (JSON).
 set -eu
 export LC_ALL=C DEBIAN_FRONTEND=noninteractive
 umask 022
@@ -13,6 +16,9 @@ out=${1:?usage: build.sh OUT.tar}
 here=$(cd "$(dirname "$0")" && pwd)
 suite=bookworm
 mirror=${MIRROR:-http://deb.debian.org/debian}
+packages=${PACKAGES:-}
+names=${NAMES:-debian:bookworm debian:latest}
+cmd=${CMD:-[\"bash\"]}
 if [ "$(id -u)" != 0 ]; then
     echo "build.sh: debootstrap needs root: run this as root or in a container" >&2
     exit 1
@@ -26,7 +32,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 # The bootstrapped tree is the image's /, and mktemp made its parent private.
 root=$work/root
-if ! debootstrap --variant=minbase "$suite" "$root" "$mirror" >"$work/log" 2>&1; then
+if ! debootstrap --variant=minbase ${packages:+--include="$packages"} "$suite" "$root" "$mirror" >"$work/log" 2>&1; then
     cat "$work/log" >&2
     exit 1
 fi
@@ -69,6 +75,8 @@ tar --create --file "$work/rootfs.tar" --directory "$root" --format=posix \
     --pax-option=exthdr.name=%d/PaxHeaders/%f,delete=atime,delete=ctime --sort=name --numeric-owner \
     --xattrs --mtime="@$SOURCE_DATE_EPOCH" --clamp-mtime .
 
+# Names have no blanks of their own.
+# shellcheck disable=SC2086
 "$here/../pack.sh" "$out" "$work/rootfs.tar" \
-    '{"Env":["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"],"Cmd":["bash"]}' \
-    "debootstrap --variant=minbase $suite" debian:bookworm debian:latest
+    "{\"Env\":[\"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin\"],\"Cmd\":$cmd}" \
+    "debootstrap --variant=minbase ${packages:+--include=$packages }$suite" $names
