@@ -71,7 +71,7 @@ pub(crate) enum Verb {
     Completion(completion::Args),
     /// Say whether this host can run Hull, and what it lacks
     Doctor(doctor::Args),
-    /// Run a registry of images
+    /// Manage the registry of this machine
     Registry(registry::Args),
     /// Manage the emulated host, for where this one cannot run a virtual machine
     Machine(machine::Args),

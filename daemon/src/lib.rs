@@ -16,6 +16,7 @@ mod http;
 mod listen;
 mod lock;
 mod notify;
+mod on_box;
 mod options;
 mod peer;
 mod run;

@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use crate::api::{self, App};
 use crate::listen::{Host, Listener};
 use crate::lock::RunLock;
+use crate::on_box::OnBox;
 use crate::server::Server;
 use crate::{Options, notify};
 
@@ -41,8 +42,11 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
         .await
         .context("open the engine")?;
 
+    let registry = OnBox::open(&options.data_root, engine.images().store()).await;
+
     let stop = CancellationToken::new();
-    let serving = tokio::spawn(serve(engine.clone(), listeners, stop.clone()));
+    let app = App::new(engine.clone(), registry.clone());
+    let serving = tokio::spawn(serve(app, listeners, stop.clone()));
     ready(&hosts);
 
     let why = tokio::select! {
@@ -53,15 +57,14 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
     announce("STOPPING=1");
     stop.cancel();
     serving.await.context("the server failed")?;
+    registry.close().await;
     engine.close().await;
     Ok(())
 }
 
 /// Answers for an engine until `stop` is cancelled. The sockets are gone then.
-async fn serve(engine: Engine, listeners: Vec<Listener>, stop: CancellationToken) {
-    Server::new(App::new(engine), api::routes())
-        .serve(listeners, stop)
-        .await;
+async fn serve(app: App, listeners: Vec<Listener>, stop: CancellationToken) {
+    Server::new(app, api::routes()).serve(listeners, stop).await;
 }
 
 /// Others may pass through to the socket, and see nothing else.

@@ -23,6 +23,7 @@ mod error;
 mod fault;
 mod find;
 mod import;
+pub mod kinship;
 mod layers;
 mod layout;
 mod lease;

@@ -157,6 +157,21 @@ impl Client {
         decode(&collect(response).await?)
     }
 
+    /// A POST of JSON whose answer is decoded into `T`.
+    pub(crate) async fn post_as<T: for<'de> Deserialize<'de>>(
+        &self,
+        path: &str,
+        body: &serde_json::Value,
+    ) -> Result<T, Error> {
+        let mut request = Request::new(Full::new(Bytes::from(body.to_string())));
+        *request.method_mut() = Method::POST;
+        *request.uri_mut() = self.uri(path, &[]).parse().map_err(Error::uri)?;
+        request
+            .headers_mut()
+            .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        decode(&collect(self.send(request).await?).await?)
+    }
+
     /// A GET whose answer is a stream.
     pub(crate) async fn stream(
         &self,

@@ -47,7 +47,7 @@ pub(crate) async fn execute(cli: Cli) -> Result<u8, Failure> {
         Verb::Completion(args) => completion::run(&args),
         Verb::Doctor(args) => doctor::run(args).await,
         Verb::Machine(args) => machine::run(args).await,
-        Verb::Registry(args) => registry::run(args).await,
+        Verb::Registry(args) => registry::run(args, host).await,
         Verb::Login(args) => login::run(&args, &host.connect().await?).await,
         Verb::Logout(args) => logout::run(&args),
         Verb::Search(args) => search::run(&args, &host.connect().await?).await,

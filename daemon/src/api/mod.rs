@@ -12,6 +12,7 @@ mod label;
 mod networks;
 mod refused;
 mod registries;
+mod registry;
 mod system;
 mod time;
 mod volumes;
@@ -21,16 +22,18 @@ use hull_engine::api::Filters;
 
 use crate::http::route::Router;
 use crate::http::{ApiError, Request};
+use crate::on_box::OnBox;
 
 /// What handlers work with. Clones are the same.
 #[derive(Clone)]
 pub(crate) struct App {
     engine: Engine,
+    registry: OnBox,
 }
 
 impl App {
-    pub(crate) fn new(engine: Engine) -> Self {
-        Self { engine }
+    pub(crate) fn new(engine: Engine, registry: OnBox) -> Self {
+        Self { engine, registry }
     }
 }
 
@@ -41,6 +44,7 @@ pub(crate) fn routes() -> Router<App> {
     containers::routes(&mut router);
     exec::routes(&mut router);
     registries::routes(&mut router);
+    registry::routes(&mut router);
     images::routes(&mut router);
     events::routes(&mut router);
     networks::routes(&mut router);

@@ -4,6 +4,7 @@ mod archives;
 mod docker_cli;
 mod harness;
 mod images;
+mod on_box;
 #[path = "../../../images/src/remote/peer.rs"]
 mod peer;
 mod process;

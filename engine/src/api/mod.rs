@@ -15,6 +15,7 @@ pub use attach::{
 };
 pub use exec::{ExecInspect, ExecSpec, ExecStart, ExecStarted};
 pub use filter::{Filters, ListOptions};
+pub use hull_images::Store as ImageStore;
 pub use options::{Defaults, Options};
 pub use request::{
     CommitOptions, CopyOptions, Created, Pruned, RemoveOptions, StopOptions, Top, WaitCondition,

@@ -55,6 +55,11 @@ impl Images {
         })
     }
 
+    /// The store itself, for what serves it to others: the registry.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
     /// What a container needs of an image.
     pub(crate) async fn find(&self, reference: &str) -> Result<RunImage, EngineError> {
         let reference = reference.to_owned();

@@ -29,6 +29,14 @@ pub(crate) enum Purpose {
     Push,
 }
 
+impl Endpoint {
+    /// Whether it is on this machine, where it may be this very process.
+    pub(crate) fn is_here(&self) -> bool {
+        let addresses = addresses(&self.host);
+        addresses.iter().any(|one| one.to_canonical().is_loopback())
+    }
+}
+
 impl Remote {
     /// The endpoints of the registry that names of `domain` belong to.
     pub(crate) fn endpoints(&self, domain: &str, purpose: Purpose) -> Vec<Endpoint> {

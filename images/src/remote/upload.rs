@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   HEAD blob ── there ─► done
-//!      └─ POST uploads[?mount&from] ── 201 ─► mounted
+//!      └─ POST uploads[?mount&from] ── 201 ─► mounted (without `from`: by `kinship`)
 //!             └─ 202 ─► PATCH, from where the registry has it ─► PUT ?digest
 //! ```
 
@@ -11,9 +11,10 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
 
 use ureq::http::header::{CONTENT_RANGE, CONTENT_TYPE, RANGE};
-use ureq::http::{Method, StatusCode};
+use ureq::http::{HeaderName, Method, StatusCode};
 
 use crate::digest::Digest;
+use crate::kinship;
 
 use super::connection::{Pause, checked, location};
 use super::wire::{Answer, Call, Payload};
@@ -84,7 +85,10 @@ impl Connection {
     ) -> Result<Uploaded, RemoteError> {
         let answer = self.begin(upload)?;
         if answer.status() == StatusCode::CREATED {
-            return Ok(Uploaded::Mounted);
+            return Ok(match upload.from {
+                Some(_) => Uploaded::Mounted,
+                None => Uploaded::WasThere,
+            });
         }
         let mut place = location(&answer)?;
         let scope = Scope::push(upload.path);
@@ -119,8 +123,16 @@ impl Connection {
     fn begin(&self, upload: &Upload<'_>) -> Result<Answer, RemoteError> {
         let base = self.url(&format!("{}/blobs/uploads/", upload.path));
         let scope = Scope::push(upload.path);
+        let proof = match self.endpoint().is_here() {
+            true => kinship::proof(upload.path, &upload.digest),
+            false => None,
+        };
         let start = |url: String, scope: &Scope| {
-            let call = Call::new(Method::POST, url).with(Payload::Bytes(b""));
+            let mut call = Call::new(Method::POST, url);
+            if let Some(proof) = &proof {
+                call = call.header(HeaderName::from_static(kinship::HEADER), proof.as_str());
+            }
+            let call = call.with(Payload::Bytes(b""));
             self.send(&call, scope).and_then(checked)
         };
         if let Some(from) = upload.from {
@@ -132,7 +144,10 @@ impl Connection {
                 Err(error) => tracing::debug!(%error, from, "the registry does not mount"),
             }
         }
-        start(base, &scope)
+        match proof {
+            Some(_) => start(format!("{base}?mount={}", upload.digest), &scope),
+            None => start(base, &scope),
+        }
     }
 
     /// Sends the blob from an offset; says where the upload goes on.

@@ -7,8 +7,9 @@
 //!                                 GET: how far; DELETE: cancelled
 //! ```
 
+use hull_images::kinship;
 use hull_images::repositories::{ContentDigest, RepositoryError, RepositoryName, Upload, UploadId};
-use hyper::header::{CONTENT_LENGTH, CONTENT_RANGE, LOCATION, RANGE};
+use hyper::header::{CONTENT_LENGTH, CONTENT_RANGE, HeaderName, LOCATION, RANGE};
 use hyper::{Response, StatusCode};
 
 use super::Call;
@@ -69,7 +70,32 @@ async fn mount(
             return Ok(true);
         }
     }
-    Ok(false)
+    mount_of_image(call, name, digest, quota).await
+}
+
+/// Mounts a blob of an image that is here, for the daemon that pushes it.
+async fn mount_of_image(
+    call: &Call<'_>,
+    name: &RepositoryName,
+    digest: ContentDigest,
+    quota: Option<u64>,
+) -> Result<bool, Refusal> {
+    let proof = call.header(&HeaderName::from_static(kinship::HEADER));
+    let (ContentDigest::Sha256(digest), Some(proof)) = (digest, proof) else {
+        return Ok(false);
+    };
+    if !kinship::is_proof(proof, name.as_str(), &digest) {
+        return Ok(false);
+    }
+    let to = name.clone();
+    let mounted =
+        call.store(
+            move |repositories| match repositories.mount_of_image(&to, &digest, quota) {
+                Err(RepositoryError::NoBlob(_)) => Ok(false),
+                mounted => mounted.map(|_| true),
+            },
+        );
+    mounted.await
 }
 
 /// The whole blob in one request.

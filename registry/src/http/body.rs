@@ -20,7 +20,7 @@ const WAITING: usize = 4;
 /// Read from the disk at once.
 const PIECE: usize = 256 << 10;
 /// How much of a refused body is read, so that its sender gets to see why.
-const DRAIN: u64 = 1 << 20;
+const DRAIN: u64 = 8 << 20;
 const DRAIN_TIME: Duration = Duration::from_secs(5);
 
 pub(crate) fn empty() -> Body {
