@@ -1,25 +1,25 @@
 //! The calls. Each finds its container and asks the container's own task, or reads what it shows.
 
+mod execs;
+mod files;
+mod looks;
+
 use std::sync::Arc;
 use std::time::Duration;
 
-use hull_protocol::agent::{Call, ProcessId, TerminalSize};
-use tokio::io::AsyncRead;
-
 use crate::admission;
 use crate::api::*;
-use crate::container::{Beginning, Blueprint, Command, attach, exec, start_task};
+use crate::container::{Beginning, Blueprint, Command, start_task};
 use crate::context::Context;
 use crate::error::EngineError;
 use crate::events::{EventStream, Window};
-use crate::files::{Change, FileArchive, Files, PathStat};
-use crate::id::{ContainerId, ContainerName, ExecId};
+use crate::id::{ContainerId, ContainerName};
 use crate::images::Images;
 use crate::layout::{Layout, make_private, remove_tree};
 use crate::state::{Force, Phase};
 use crate::store::Store;
 
-use crate::{commit, listing, lock, names, recovery, signal, top, waiting};
+use crate::{listing, lock, names, recovery, signal, waiting};
 
 /// From the stop signal to SIGKILL, where nobody says.
 const STOP_TIMEOUT: Duration = Duration::from_secs(10);
@@ -320,187 +320,6 @@ impl Engine {
         ))
     }
 
-    /// Attaches to its first process; also before it is started.
-    ///
-    /// # Errors
-    /// No such container, or it is paused.
-    pub async fn attach(
-        &self,
-        who: &str,
-        options: AttachOptions,
-    ) -> Result<Attachment, EngineError> {
-        let container = self.context.registry.find(who)?;
-        if container.snapshot().phase == Phase::Paused {
-            return Err(EngineError::Paused(container.id().clone(), "attach"));
-        }
-        Ok(attach::attach(&self.context, &container, options).await)
-    }
-
-    /// Sets the size of its terminal.
-    ///
-    /// # Errors
-    /// It does not run.
-    pub async fn resize(&self, who: &str, size: TerminalSize) -> Result<(), EngineError> {
-        let container = self.context.registry.find(who)?;
-        let call = Call::Resize {
-            process: ProcessId::init(),
-            size,
-        };
-        let live = container.live()?;
-        Ok(live
-            .agent
-            .order(call, self.context.options.defaults.call_deadline)
-            .await?)
-    }
-
-    /// Its log.
-    ///
-    /// # Errors
-    /// No such container, or neither stream was asked for.
-    pub async fn logs(&self, who: &str, options: LogOptions) -> Result<LogStream, EngineError> {
-        let container = self.context.registry.find(who)?;
-        if !options.stdout && !options.stderr {
-            return Err(EngineError::Invalid(
-                "Bad parameters: you must choose at least one stream".into(),
-            ));
-        }
-        let tty = container.blueprint.config.tty;
-        let lines = container
-            .console
-            .read(options, self.context.closing.clone());
-        Ok(LogStream { tty, lines })
-    }
-
-    /// All about it.
-    ///
-    /// # Errors
-    /// No such container.
-    pub async fn inspect(&self, who: &str) -> Result<ContainerInspect, EngineError> {
-        Ok(listing::inspect(
-            &self.context,
-            &*self.context.registry.find(who)?,
-        ))
-    }
-
-    /// Containers, newest first.
-    ///
-    /// # Errors
-    /// A filter is not known.
-    pub async fn list(&self, options: ListOptions) -> Result<Vec<ContainerSummary>, EngineError> {
-        listing::list(&self.context, &options).await
-    }
-
-    /// Its processes. `ps_args` other than the default `-ef` are refused.
-    ///
-    /// # Errors
-    /// It does not run.
-    pub async fn top(&self, who: &str, ps_args: &str) -> Result<Top, EngineError> {
-        let container = self.context.registry.find(who)?;
-        top::top(&self.context, &container, ps_args).await
-    }
-
-    /// What is at a path of its files.
-    ///
-    /// # Errors
-    /// Nothing is.
-    pub async fn stat_path(&self, who: &str, path: &str) -> Result<PathStat, EngineError> {
-        self.files(who)?.stat(path).await
-    }
-
-    /// What is at a path of its files, as a tar.
-    ///
-    /// # Errors
-    /// Nothing is.
-    pub async fn read_path(
-        &self,
-        who: &str,
-        path: &str,
-    ) -> Result<(FileArchive, PathStat), EngineError> {
-        self.files(who)?.read(path).await
-    }
-
-    /// Unpacks a tar, compressed or not, in a folder of its files.
-    ///
-    /// # Errors
-    /// The folder is none, or the tar is damaged or not allowed.
-    pub async fn write_path(
-        &self,
-        who: &str,
-        path: &str,
-        options: CopyOptions,
-        archive: impl AsyncRead + Send + Unpin + 'static,
-    ) -> Result<(), EngineError> {
-        self.files(who)?.write(path, options, archive).await
-    }
-
-    /// All its files as a tar.
-    ///
-    /// # Errors
-    /// Its disk cannot be had.
-    pub async fn export(&self, who: &str) -> Result<FileArchive, EngineError> {
-        let container = self.context.registry.find(who)?;
-        let archive = self.files(who)?.export().await?;
-        container.announce(&self.context, "export", &[]);
-        Ok(archive)
-    }
-
-    /// What it has changed since it was made.
-    ///
-    /// # Errors
-    /// Its disk cannot be had.
-    pub async fn changes(&self, who: &str) -> Result<Vec<Change>, EngineError> {
-        self.files(who)?.changes().await
-    }
-
-    /// Makes an image of what it has become; says the image's id.
-    ///
-    /// # Errors
-    /// Its disk cannot be had, or a name or an instruction is wrong.
-    pub async fn commit(&self, who: &str, options: CommitOptions) -> Result<String, EngineError> {
-        let container = self.context.registry.find(who)?;
-        commit::commit(&self.context, container, who, options).await
-    }
-
-    fn files(&self, who: &str) -> Result<Files, EngineError> {
-        let container = self.context.registry.find(who)?;
-        Ok(Files::new(&self.context, container, who))
-    }
-
-    /// Prepares another process in a running container.
-    ///
-    /// # Errors
-    /// It does not run, or is paused, or there is nothing to run.
-    pub async fn exec_create(&self, who: &str, spec: ExecSpec) -> Result<ExecId, EngineError> {
-        exec::create(&self.context, &*self.context.registry.find(who)?, spec)
-    }
-
-    /// Starts it.
-    ///
-    /// # Errors
-    /// It was started before, or its program cannot be run.
-    pub async fn exec_start(&self, id: &str, start: ExecStart) -> Result<ExecStarted, EngineError> {
-        let (container, exec) = self.find_exec(id)?;
-        exec::start(&self.context, &container, &exec, start).await
-    }
-
-    /// Sets the size of its terminal.
-    ///
-    /// # Errors
-    /// [`EngineError::ExecNotRunning`] before it runs: clients try again.
-    pub async fn exec_resize(&self, id: &str, size: TerminalSize) -> Result<(), EngineError> {
-        let (container, exec) = self.find_exec(id)?;
-        exec::resize(&self.context, &container, &exec, size).await
-    }
-
-    /// What is known about it; kept until its container's run ends.
-    ///
-    /// # Errors
-    /// No such exec.
-    pub async fn exec_inspect(&self, id: &str) -> Result<ExecInspect, EngineError> {
-        let (container, exec) = self.find_exec(id)?;
-        Ok(exec::inspect(&container, &exec))
-    }
-
     fn claim_name(
         &self,
         given: Option<ContainerName>,
@@ -520,20 +339,6 @@ impl Engine {
         let name: ContainerName = id.short().parse()?;
         self.context.registry.claim(&name, id)?;
         Ok(name)
-    }
-
-    fn find_exec(
-        &self,
-        id: &str,
-    ) -> Result<(Arc<crate::container::Container>, Arc<exec::Exec>), EngineError> {
-        let wanted: ExecId = id.parse()?;
-        let found = self
-            .context
-            .registry
-            .all()
-            .into_iter()
-            .find_map(|c| c.exec(&wanted).map(|e| (c, e)));
-        found.ok_or_else(|| EngineError::NoSuchExec(id.to_owned()))
     }
 }
 

@@ -4,6 +4,9 @@
 //! Nothing here waits for a guest except the signals and holds of a running VM, which are bounded
 //! by deadlines; a start and an end go on in tasks of their own and report back.
 
+mod end;
+mod launch;
+
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
@@ -299,135 +302,6 @@ impl Task {
                 Ok(())
             }
             Err(error) => Err(error.into()),
-        }
-    }
-
-    /// Starts the launch; the caller is answered when it is over.
-    fn begin_launch(&mut self, after: Phase, reply: Reply) {
-        self.now.phase = after;
-        self.launch = CancellationToken::new();
-        self.starter = Some(reply);
-        let (context, container) = (self.context.clone(), self.container.clone());
-        let (abort, outbox) = (self.launch.clone(), self.outbox.clone());
-        self.snapshot();
-        self.context.spawn(async move {
-            let result = bring_up(&context, &container, &abort).await;
-            // The task lives as long as the engine does.
-            let _ = outbox.send(Input::Launched(Box::new(result)));
-        });
-    }
-
-    async fn launched(&mut self, started: Started) {
-        if !self.happened(Event::Launched) {
-            return;
-        }
-        self.now.live = Some(started.live());
-        self.now.state = ContainerState {
-            pid: started.running.process.identity.pid,
-            started_at: Some(started.time),
-            exit_code: 0,
-            error: String::new(),
-            oom_killed: false,
-            ..self.now.state.clone()
-        };
-        self.publish();
-        self.container.announce(&self.context, "start", &[]);
-        self.supervise(started, Supervision::Fresh);
-        if let Some(reply) = self.starter.take() {
-            let _ = reply.send(Ok(()));
-        }
-    }
-
-    async fn launch_failed(&mut self, error: EngineError) {
-        if !self.happened(Event::LaunchFailed) {
-            return;
-        }
-        self.now.state.error = error.to_string();
-        self.now.state.exit_code = match &error {
-            EngineError::StartFailed(failure) => i32::from(failure.exit_code),
-            _ => 128,
-        };
-        self.now.ends += 1;
-        self.publish();
-        tracing::info!(container = %self.container.id(), %error, "a start failed");
-        if let Some(reply) = self.starter.take() {
-            let _ = reply.send(Err(error));
-        }
-        self.remove_by_itself().await;
-    }
-
-    fn supervise(&mut self, started: Started, supervision: Supervision) {
-        self.plug = CancellationToken::new();
-        let (context, container) = (self.context.clone(), self.container.clone());
-        let (plug, outbox) = (self.plug.clone(), self.outbox.clone());
-        self.context.spawn(async move {
-            let outcome = supervise(&context, &container, &started, supervision, &plug).await;
-            let _ = outbox.send(Input::Ended(outcome));
-            wind_down(&context, started).await;
-            let _ = outbox.send(Input::VmGone);
-        });
-    }
-
-    fn wind_down(&self, started: Started) {
-        let (context, outbox) = (self.context.clone(), self.outbox.clone());
-        self.context.spawn(async move {
-            wind_down(&context, started).await;
-            let _ = outbox.send(Input::VmGone);
-        });
-    }
-
-    async fn ended(&mut self, outcome: Outcome) {
-        if !self.happened(Event::ProcessEnded) {
-            return;
-        }
-        self.now.live = None;
-        self.now.ends += 1;
-        self.now.state.exit_code = outcome.exit_code;
-        self.now.state.oom_killed = outcome.oom_killed;
-        self.now.state.error = outcome.error;
-        self.now.state.finished_at = Some(outcome.time);
-        self.publish();
-        let code = [("exitCode", outcome.exit_code.to_string())];
-        if outcome.oom_killed {
-            self.container.announce(&self.context, "oom", &[]);
-        }
-        self.container.announce(&self.context, "die", &code);
-    }
-
-    async fn remove_by_itself(&mut self) {
-        let at_rest = matches!(self.now.phase, Phase::Exited)
-            || (self.now.phase == Phase::Created && self.now.ends > 0);
-        if self.container.blueprint.host_config.auto_remove && at_rest {
-            self.now.phase = Phase::Removing;
-            self.publish();
-            self.delete().await;
-        }
-    }
-
-    /// Removes what it has on the host; after that it is gone, or dead.
-    async fn delete(&mut self) {
-        let id = self.container.id().clone();
-        let dir = self.context.layout.container(&id);
-        let _disk = self.container.attic.seize().await;
-        let removed = tokio::task::spawn_blocking(move || remove_tree(&dir)).await;
-        let result = match removed {
-            Ok(Ok(())) => self.context.store.delete(&id).map_err(|e| e.to_string()),
-            Ok(Err(e)) => Err(format!("cannot remove the files of the container: {e}")),
-            Err(_) => Err("the engine is shutting down".to_owned()),
-        };
-        match result {
-            Ok(()) => {
-                self.happened(Event::Removed);
-                self.context.registry.drop_container(&id);
-                self.container.announce(&self.context, "destroy", &[]);
-                self.snapshot();
-            }
-            Err(error) => {
-                tracing::warn!(container = %id, %error, "a removal failed");
-                self.happened(Event::RemoveFailed);
-                self.now.state.error = error;
-                self.publish();
-            }
         }
     }
 

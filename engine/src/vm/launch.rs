@@ -3,8 +3,7 @@
 //! Everything is opened here and handed over as descriptors; the VMM opens nothing. Each step that
 //! leaves something behind registers how to take it back, so a failure at any step leaves nothing.
 
-use std::collections::BTreeSet;
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, Seek, Write};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::unix::fs::OpenOptionsExt;
@@ -21,16 +20,13 @@ use tokio_util::sync::CancellationToken;
 
 use super::cgroup::{Cgroup, Limits};
 use super::process::VmProcess;
-use super::report::{End, end_of};
+use super::running::Running;
 use super::{VmError, init_layer, messages, scratch};
 use crate::error::EngineError;
 use crate::id::ContainerId;
-use crate::layout::{Layout, VmLayout, make_private, remove_tree};
-use crate::store::{Store, VmRow};
+use crate::layout::{Layout, make_private, remove_tree};
+use crate::store::Store;
 
-/// How long the kernel may take to see that a cgroup is empty.
-const CGROUP_GRACE: Duration = Duration::from_secs(10);
-const CGROUP_POLL: Duration = Duration::from_millis(5);
 /// How long `hull-vmm` may take to announce itself: namespaces, not the guest.
 const STARTED_DEADLINE: Duration = Duration::from_secs(60);
 
@@ -45,76 +41,6 @@ pub(crate) struct Plan {
     pub(crate) nano_cpus: i64,
     /// Where this run's lines will begin in the log.
     pub(crate) log_base: u64,
-}
-
-/// A VM process and what it holds on the host.
-#[derive(Debug)]
-pub(crate) struct Running {
-    pub(crate) id: ContainerId,
-    pub(crate) process: VmProcess,
-    pub(crate) layout: VmLayout,
-    cgroup: Option<Cgroup>,
-    /// Its stderr; lost with the engine that started it.
-    messages: Option<File>,
-    store: Store,
-}
-
-impl Running {
-    /// How it ended, once its process has.
-    pub(crate) fn end(&self) -> End {
-        let mut end = end_of(&self.layout.report());
-        if self.cgroup.as_ref().is_some_and(Cgroup::oom_killed) {
-            end.oom_killed = true;
-            end.exit_code = 137;
-            end.message = "the VM was killed: out of memory".to_owned();
-        }
-        let said = self
-            .messages
-            .as_ref()
-            .map(messages::tail)
-            .unwrap_or_default();
-        if !said.is_empty() && !said.contains(&end.message) {
-            end.message = format!("{} ({})", end.message, said.replace('\n', "; "));
-        }
-        end
-    }
-
-    /// Kills it if it still runs, and takes back all it has on the host.
-    pub(crate) async fn clean_up(self) -> Result<(), EngineError> {
-        self.process.kill();
-        self.process.ended().await;
-        if let Some(cgroup) = &self.cgroup {
-            empty_and_remove(cgroup)
-                .await
-                .map_err(VmError::step("remove the VM's cgroup"))?;
-        }
-        remove_tree(self.layout.dir()).map_err(VmError::file("remove", self.layout.dir()))?;
-        self.store.forget_vm(&self.id)?;
-        Ok(())
-    }
-}
-
-/// Takes hold of a VM that an earlier engine started; `None` if it has ended.
-pub(crate) fn adopt(
-    layout: &Layout,
-    store: &Store,
-    id: &ContainerId,
-    row: &VmRow,
-) -> io::Result<Option<Running>> {
-    let Some(identity) = &row.process else {
-        return Ok(None);
-    };
-    let Some(process) = VmProcess::find(identity)? else {
-        return Ok(None);
-    };
-    Ok(Some(Running {
-        id: id.clone(),
-        process,
-        layout: layout.vm(id),
-        cgroup: layout.cgroup(id).map(Cgroup::at),
-        messages: None,
-        store: store.clone(),
-    }))
 }
 
 /// Starts a VM. Once this returns its process is known to the store; the guest may still boot.
@@ -153,54 +79,6 @@ pub(crate) async fn launch(
         messages: Some(messages),
         store: store.clone(),
     })
-}
-
-/// Removes what dead VMs of earlier engines left: sockets, folders, and control groups with
-/// whatever still runs in them.
-pub(crate) async fn sweep(layout: &Layout, live: &BTreeSet<ContainerId>) -> io::Result<()> {
-    let folders: BTreeSet<PathBuf> = live
-        .iter()
-        .map(|id| layout.vm(id).dir().to_owned())
-        .collect();
-    for dir in children(&layout.vms())? {
-        if !folders.contains(&dir) {
-            remove_tree(&dir)?;
-        }
-    }
-    let groups: BTreeSet<PathBuf> = live.iter().filter_map(|id| layout.cgroup(id)).collect();
-    let Some(root) = layout.cgroup_root() else {
-        return Ok(());
-    };
-    for dir in children(root)? {
-        if dir.is_dir() && !groups.contains(&dir) {
-            let group = Cgroup::at(dir);
-            group.kill()?;
-            empty_and_remove(&group).await?;
-        }
-    }
-    Ok(())
-}
-
-fn children(dir: &Path) -> io::Result<Vec<PathBuf>> {
-    match fs::read_dir(dir) {
-        Ok(entries) => entries.map(|e| e.map(|e| e.path())).collect(),
-        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
-        Err(e) => Err(e),
-    }
-}
-
-async fn empty_and_remove(cgroup: &Cgroup) -> io::Result<()> {
-    let started = tokio::time::Instant::now();
-    loop {
-        match cgroup.remove() {
-            Err(e)
-                if e.kind() == io::ErrorKind::ResourceBusy && started.elapsed() < CGROUP_GRACE =>
-            {
-                tokio::time::sleep(CGROUP_POLL).await;
-            }
-            other => return other,
-        }
-    }
 }
 
 /// Steps to take back, last first, unless all went well.

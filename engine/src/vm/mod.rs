@@ -13,6 +13,7 @@ mod launch;
 mod messages;
 pub(crate) mod process;
 mod report;
+mod running;
 mod scratch;
 mod size;
 
@@ -24,8 +25,9 @@ use crate::error::ErrorKind;
 pub use init_layer::InitLayerError;
 
 pub(crate) use control::order;
-pub(crate) use launch::{Plan, Running, adopt, launch, sweep};
+pub(crate) use launch::{Plan, launch};
 pub(crate) use report::{End, end_of};
+pub(crate) use running::{Running, adopt, sweep};
 pub(crate) use size::{MIN_MEMORY, guest_memory_mib, vcpus};
 
 /// Why a VM cannot be had.
