@@ -297,7 +297,16 @@ fn the_daemon_is_described() {
         "DriverStatus": [["Layers", "packed"]], "LoggingDriver": "json-file", "CgroupVersion": "2",
         "KernelVersion": "6.12", "OperatingSystem": "Debian", "OSType": "linux",
         "Architecture": "x86_64", "NCPU": 2, "MemTotal": 25_276_514_304_i64, "Name": "vm",
-        "ServerVersion": "0.1.0", "Warnings": ["WARNING: No swap limit support"],
+        "ServerVersion": "0.1.0",
+        "RegistryConfig": {
+            "IndexConfigs": {
+                "docker.io": {"Name": "docker.io", "Secure": true},
+                "reg.example:5000": {"Name": "reg.example:5000", "Secure": false},
+            },
+            "InsecureRegistryCIDRs": ["::1/128", "127.0.0.0/8"],
+            "Mirrors": ["http://127.0.0.1:7/"],
+        },
+        "Warnings": ["WARNING: No swap limit support"],
     });
     let (version, info) = (version.to_string(), info.to_string());
     check(

@@ -117,6 +117,33 @@ fn describe(info: &Value, api: &str) -> String {
     if let Some(Value::Bool(debug)) = field(info, "Debug") {
         line("Debug Mode", debug.to_string());
     }
+    text.push_str(&registries(info));
+    text
+}
+
+/// Registries that are asked without TLS, and those that are asked before Docker Hub.
+fn registries(info: &Value) -> String {
+    let Some(config) = field(info, "RegistryConfig") else {
+        return String::new();
+    };
+    let mut insecure = Vec::new();
+    if let Some(Value::Map(indexes) | Value::Struct(indexes)) = field(config, "IndexConfigs") {
+        let lax = |index: &Value| matches!(field(index, "Secure"), Some(Value::Bool(false)));
+        let named = indexes.iter().filter(|(_, index)| lax(index));
+        insecure.extend(named.map(|(name, _)| name.clone()));
+    }
+    let networks = list(config, "InsecureRegistryCIDRs");
+    insecure.extend(networks.iter().map(ToString::to_string));
+    let mirrors = list(config, "Mirrors").iter().map(ToString::to_string);
+    let mut text = String::new();
+    let mut titled = |title: &str, items: Vec<String>| {
+        if !items.is_empty() {
+            text.push_str(&format!(" {title}:\n"));
+            text.extend(items.iter().map(|item| format!("  {item}\n")));
+        }
+    };
+    titled("Insecure Registries", insecure);
+    titled("Registry Mirrors", mirrors.collect());
     text
 }
 

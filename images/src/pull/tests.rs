@@ -22,7 +22,12 @@ struct Bench {
 
 impl Bench {
     fn new() -> Bench {
-        let folder = tempfile::tempdir().unwrap();
+        // In memory where there is such a place: what is tested is order, not the disk.
+        let memory = std::path::Path::new("/dev/shm");
+        let folder = match memory.is_dir() {
+            true => tempfile::tempdir_in(memory).unwrap(),
+            false => tempfile::tempdir().unwrap(),
+        };
         let store = Store::open(folder.path(), Options::default()).unwrap();
         Bench { folder, store }
     }
@@ -533,4 +538,78 @@ fn images_go_to_debians_registry_and_back() {
             );
         }
     }
+}
+
+const CRASH: &str = "HULL_IMAGES_TEST_PULL_CRASH";
+
+/// Kills a process that pulls and pushes at each point where it could leave something half done.
+#[test]
+fn a_crash_at_any_point_of_a_pull_or_push_leaves_nothing() {
+    let work = |store: &Store, name: &Reference| {
+        let pull = Pull {
+            name: name.clone(),
+            all: false,
+            platform: None,
+            credentials: Credentials::default(),
+        };
+        let watching = (&|_: Transfer| {}, &uncancelled());
+        store
+            .pull(&hasty(), &pull, (watching.0, watching.1))
+            .unwrap();
+        let push = Push {
+            name: name.clone(),
+            all: false,
+            credentials: Credentials::default(),
+        };
+        store
+            .push(&hasty(), &push, (watching.0, watching.1))
+            .unwrap();
+    };
+    if let Ok(order) = std::env::var(CRASH) {
+        let words: Vec<&str> = order.split(' ').collect();
+        let store = Store::open(words[2].as_ref(), Options::default()).unwrap();
+        crate::fault::armed::arm(words[0].parse().unwrap());
+        work(&store, &words[1].parse().unwrap());
+        return;
+    }
+    let (shelf, _) = shelf(&["base", "middle", "top"]);
+    // What is pushed is there already, but for the manifest.
+    let fake = Fake::start(move |seen| match seen.method.as_str() {
+        "PUT" => Say::new(201, ""),
+        _ => shelf.answer(seen),
+    });
+    let name: Reference = format!("{}/a/b:1", fake.host()).parse().unwrap();
+    let mut point = 0;
+    loop {
+        point += 1;
+        let bench = Bench::new();
+        let kept = SampleImage::new(&["base", "kept"]).oci("kept:1").end();
+        bench.store.load(&kept[..], &mut |_| {}).unwrap();
+        let Bench { folder, store } = bench;
+        drop(store);
+        let ended = std::process::Command::new(std::env::current_exe().unwrap())
+            .args([
+                "--exact",
+                "pull::tests::a_crash_at_any_point_of_a_pull_or_push_leaves_nothing",
+            ])
+            .env(CRASH, format!("{point} {name} {}", folder.path().display()))
+            .output()
+            .unwrap();
+        let store = Store::open(folder.path(), Options::default()).unwrap();
+        crate::store_tests::verify(&store);
+        store.find("kept:1").unwrap();
+        if ended.status.success() {
+            break;
+        }
+        assert_eq!(
+            std::os::unix::process::ExitStatusExt::signal(&ended.status),
+            Some(9),
+            "{}",
+            String::from_utf8_lossy(&ended.stderr)
+        );
+        // The same can be done again.
+        work(&store, &name);
+        crate::store_tests::verify(&store);
+    }
+    assert!(point > 30, "only {point} points");
 }
