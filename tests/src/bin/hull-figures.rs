@@ -13,6 +13,7 @@ use hull_tests::RawVm;
 
 const TRACING: &str = "/sys/kernel/tracing";
 const ROUNDS: usize = 5;
+/// Of the guest, where the first argument says nothing else.
 const MEMORY_MIB: u32 = 128;
 const VM_UID: u32 = 0x7000_0000;
 
@@ -30,10 +31,15 @@ struct Start {
 }
 
 fn main() {
+    let given = std::env::args().nth(1);
+    let memory_mib = given.map_or(MEMORY_MIB, |mib| mib.parse().expect("memory in MiB"));
     let files = copy_to_memory();
     prepare_tracing();
     // The first one pays for what the host caches; it does not count.
-    let starts: Vec<Start> = (0..=ROUNDS).map(|_| measure(&files)).skip(1).collect();
+    let starts: Vec<Start> = (0..=ROUNDS)
+        .map(|_| measure(&files, memory_mib))
+        .skip(1)
+        .collect();
     let median = |value: fn(&Start) -> f64| {
         let mut all: Vec<f64> = starts.iter().map(value).collect();
         all.sort_by(f64::total_cmp);
@@ -47,19 +53,22 @@ fn main() {
     );
     println!("vmm_private_kib {}", median(|s| s.own_kib as f64));
     println!("guest_private_kib {}", median(|s| s.guest_kib as f64));
-    println!("guest_small_pages_kib {}", with_small_pages(&files));
+    println!(
+        "guest_small_pages_kib {}",
+        with_small_pages(&files, memory_mib)
+    );
 }
 
 /// KiB that a guest touches where the host has no huge pages: what it needs, without what the host
 /// gives it besides.
-fn with_small_pages(files: &Path) -> u64 {
+fn with_small_pages(files: &Path, memory_mib: u32) -> u64 {
     let forbid = |no: libc::c_ulong| {
         // SAFETY: takes plain numbers. It holds for processes that this one starts, too.
         let done = unsafe { libc::prctl(libc::PR_SET_THP_DISABLE, no, 0, 0, 0) };
         assert_eq!(done, 0, "PR_SET_THP_DISABLE");
     };
     forbid(1);
-    let start = measure(files);
+    let start = measure(files, memory_mib);
     forbid(0);
     start.guest_kib
 }
@@ -97,10 +106,10 @@ fn set(file: &str, value: &str) {
     fs::write(&path, value).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
 }
 
-fn measure(files: &Path) -> Start {
+fn measure(files: &Path, memory_mib: u32) -> Start {
     let mut vm = RawVm::with_files(&files.join("vmlinux"), &files.join("initramfs"));
     vm.program = files.join("hull-vmm");
-    vm.config.memory_mib = MEMORY_MIB;
+    vm.config.memory_mib = memory_mib;
     vm.config.console = None;
     vm.config.jail = Some(Jail {
         uid: VM_UID,
@@ -112,7 +121,7 @@ fn measure(files: &Path) -> Start {
     let pid = running.started().pid;
     running.dial(1024);
     set("tracing_on", "0");
-    let (own_kib, guest_kib) = memory(pid);
+    let (own_kib, guest_kib) = memory(pid, memory_mib);
     running.let_go();
     running.control(&Control::Stop);
     running.end();
@@ -141,9 +150,9 @@ fn measure(files: &Path) -> Start {
 }
 
 /// Private KiB of a process: all but the mapping of guest memory, and that.
-fn memory(pid: u32) -> (u64, u64) {
+fn memory(pid: u32, memory_mib: u32) -> (u64, u64) {
     let smaps = fs::read_to_string(format!("/proc/{pid}/smaps")).expect("read smaps");
-    let guest_range = guest_range(&smaps);
+    let guest_range = guest_range(&smaps, memory_mib);
     let (mut own, mut guest, mut in_guest) = (0, 0, false);
     for line in smaps.lines() {
         let (key, rest) = line.split_once(' ').unwrap_or((line, ""));
@@ -159,7 +168,7 @@ fn memory(pid: u32) -> (u64, u64) {
 
 /// Where the guest's memory is: the mappings side by side that are as large as it. It is more than
 /// one where a part has been given advice of its own.
-fn guest_range(smaps: &str) -> Range<u64> {
+fn guest_range(smaps: &str, memory_mib: u32) -> Range<u64> {
     let mut run: Range<u64> = 0..0;
     let writable = smaps.lines().filter(|line| line.contains(" rw-p "));
     for mapping in writable.filter_map(mapping) {
@@ -167,7 +176,7 @@ fn guest_range(smaps: &str) -> Range<u64> {
             run.start = mapping.start;
         }
         run.end = mapping.end;
-        if run.end - run.start >= u64::from(MEMORY_MIB) << 20 {
+        if run.end - run.start >= u64::from(memory_mib) << 20 {
             return run;
         }
     }
