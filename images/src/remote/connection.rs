@@ -72,10 +72,10 @@ impl Connection {
         format!("{}/v2/{path}", self.endpoint.base)
     }
 
-    /// A success, or what the registry has to say instead. Reads are tried again.
+    /// A success, or what the registry has to say instead. What may be done twice is tried again.
     pub(crate) fn ask(&self, call: &Call<'_>, scope: &Scope) -> Result<Answer, RemoteError> {
         let patience = self.wire.remote().options.patience;
-        let repeatable = matches!(call.method, Method::GET | Method::HEAD);
+        let repeatable = matches!(call.method, Method::GET | Method::HEAD | Method::PUT);
         let mut pause = Pause::new(&patience);
         loop {
             let error = match self.send(call, scope).and_then(checked) {

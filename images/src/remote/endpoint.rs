@@ -68,13 +68,18 @@ impl Remote {
             return true;
         }
         let addresses = addresses(host);
-        let here = addresses.iter().any(|one| one.to_canonical().is_loopback());
-        here || self
-            .options
-            .insecure
-            .iter()
-            .any(|rule| rule.covers(host, &addresses))
+        let within = |rule: &InsecureRegistry| rule.covers(host, &addresses);
+        is_loopback(&addresses) || self.options.insecure.iter().any(within)
     }
+}
+
+/// Whether `host[:port]` is this machine.
+pub(crate) fn is_here(host: &str) -> bool {
+    is_loopback(&addresses(host))
+}
+
+fn is_loopback(addresses: &[IpAddr]) -> bool {
+    addresses.iter().any(|one| one.to_canonical().is_loopback())
 }
 
 fn direct(scheme: &str, host: &str, verified: bool) -> Endpoint {

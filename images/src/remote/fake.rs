@@ -280,9 +280,11 @@ pub(crate) fn hasty_with(options: RemoteOptions) -> Remote {
             true => Vec::new(),
             false => options.certificates,
         },
+        proxies: false,
         patience: Patience {
             connect: Duration::from_secs(20),
             idle: Duration::from_secs(20),
+            answer: Duration::from_secs(20),
             attempts: 3,
             backoff: Duration::from_millis(1),
             longest: Duration::from_secs(5),

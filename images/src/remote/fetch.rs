@@ -8,7 +8,7 @@ use ureq::http::{Method, Uri};
 use ureq::{Agent, ResponseExt};
 
 use super::endpoint::Endpoint;
-use super::wire::{cause, word};
+use super::wire::{cause, proxy, word};
 use super::{RemoteError, tls};
 
 const CONNECTING: Duration = Duration::from_secs(30);
@@ -67,6 +67,7 @@ pub fn fetch(url: &str) -> Result<Fetched, FetchError> {
         .timeout_recv_response(Some(IDLE))
         .timeout_per_read(Some(IDLE))
         .timeout_per_write(Some(IDLE))
+        .proxy(proxy(&endpoint.host))
         .tls_config(tls::config(&endpoint, &[])?)
         .build()
         .into();

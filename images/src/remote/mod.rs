@@ -75,6 +75,8 @@ pub struct RemoteOptions {
     /// there) and pairs `x.cert`, `x.key` (to show there).
     pub certificates: Vec<PathBuf>,
     pub user_agent: String,
+    /// Whether the environment's proxies are used, for all but this machine.
+    pub proxies: bool,
     pub patience: Patience,
 }
 
@@ -86,6 +88,7 @@ impl Default for RemoteOptions {
             certificates: ["/etc/hull/certs.d", "/etc/docker/certs.d"]
                 .map(PathBuf::from)
                 .into(),
+            proxies: true,
             user_agent: concat!("hull/", env!("CARGO_PKG_VERSION")).to_owned(),
             patience: Patience::default(),
         }

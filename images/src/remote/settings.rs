@@ -13,6 +13,8 @@ pub struct Patience {
     pub connect: Duration,
     /// Without a byte from the registry, or taken by it.
     pub idle: Duration,
+    /// For an answer to what makes a registry work: it hashes a whole blob before it says yes.
+    pub answer: Duration,
     /// Tries of one thing, the first included.
     pub attempts: u32,
     /// Before the second try; doubled before each other.
@@ -26,6 +28,7 @@ impl Default for Patience {
         Patience {
             connect: Duration::from_secs(15),
             idle: Duration::from_secs(60),
+            answer: Duration::from_secs(900),
             attempts: 5,
             backoff: Duration::from_secs(1),
             longest: Duration::from_secs(60),

@@ -7,9 +7,9 @@ use std::sync::{Mutex, PoisonError};
 
 use ureq::http::header::CONTENT_LENGTH;
 use ureq::http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri};
-use ureq::{Agent, Body, SendBody, Timeout};
+use ureq::{Agent, Body, Proxy, SendBody, Timeout};
 
-use super::endpoint::{Endpoint, split_port};
+use super::endpoint::{Endpoint, is_here, split_port};
 use super::error::clean;
 use super::{Cancel, Remote, RemoteError, tls};
 
@@ -175,6 +175,14 @@ impl Wire {
         let invalid = |error: ureq::http::Error| nonsense(error.to_string());
         let outcome = match &call.payload {
             Payload::None => agent.run(request.body(()).map_err(invalid)?),
+            Payload::Bytes(bytes) if call.method == Method::PUT => {
+                let answer = Some(self.remote.options.patience.answer);
+                let request = agent.configure_request(request.body(*bytes).map_err(invalid)?);
+                let patient = request
+                    .timeout_recv_response(answer)
+                    .timeout_per_read(answer);
+                agent.run(patient.build())
+            }
             Payload::Bytes(bytes) => agent.run(request.body(*bytes).map_err(invalid)?),
             Payload::Stream { open, length } => {
                 let mut reader = open().map_err(|error| nonsense(error.to_string()))?;
@@ -228,11 +236,20 @@ impl Wire {
             .timeout_per_read(Some(patience.idle))
             .timeout_per_write(Some(patience.idle))
             .tls_config(tls)
+            .proxy(proxy(host).filter(|_| options.proxies))
             .build()
             .into();
         self.cancel.covers(&agent);
         agents.insert(host.to_owned(), agent.clone());
         Ok(agent)
+    }
+}
+
+/// What the environment names (`HTTPS_PROXY`, `NO_PROXY`); this machine is asked directly.
+pub(crate) fn proxy(host: &str) -> Option<Proxy> {
+    match is_here(host) {
+        true => None,
+        false => Proxy::try_from_env(),
     }
 }
 
