@@ -224,6 +224,10 @@ impl Registry {
         if matches!(endpoint, Endpoint::Metrics) && !self.inner.show_metrics {
             return Err(Refusal::new(Code::Unsupported).status(hyper::StatusCode::NOT_FOUND));
         }
+        // A list of what the client may see may be empty.
+        if matches!(endpoint, Endpoint::Search) {
+            return Ok(());
+        }
         let Some(name) = endpoint.repository() else {
             return self.inner.access.check_known(actor);
         };
@@ -232,6 +236,7 @@ impl Registry {
         let refused = match action {
             Action::Pull => false,
             Action::Push => self.inner.read_only,
+            Action::Delete if *method == Method::PATCH => self.inner.read_only,
             Action::Delete => self.inner.read_only || !self.inner.delete,
         };
         match refused {
@@ -279,6 +284,8 @@ fn action(endpoint: &Endpoint, method: &Method) -> Action {
         _ if is_upload => Action::Push,
         Method::GET | Method::HEAD => Action::Pull,
         Method::DELETE => Action::Delete,
+        // Who may say what a repository is, is who may delete it.
+        Method::PATCH if matches!(endpoint, Endpoint::Record(_)) => Action::Delete,
         _ => Action::Push,
     }
 }

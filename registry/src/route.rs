@@ -27,6 +27,11 @@ pub(crate) enum Endpoint {
     Manifest(RepositoryName, ManifestKey),
     Tags(RepositoryName),
     Referrers(RepositoryName, ContentDigest),
+    /// `/v1/search`
+    Search,
+    /// `/hull/v1/repositories`
+    Records,
+    Record(RepositoryName),
 }
 
 impl Endpoint {
@@ -35,10 +40,16 @@ impl Endpoint {
         match path {
             "/" | "" => return Ok(Some(Endpoint::Root)),
             "/metrics" => return Ok(Some(Endpoint::Metrics)),
+            "/v1/search" => return Ok(Some(Endpoint::Search)),
+            "/hull/v1/repositories" => return Ok(Some(Endpoint::Records)),
             "/v2" => return Ok(Some(Endpoint::VersionWithoutSlash)),
             "/v2/" => return Ok(Some(Endpoint::Version)),
             "/v2/_catalog" => return Ok(Some(Endpoint::Catalog)),
             _ => {}
+        }
+        if let Some(name) = path.strip_prefix("/hull/v1/repositories/") {
+            let name = percent_decode_str(name).decode_utf8_lossy();
+            return repository(&[&name]).map(Endpoint::Record).map(Some);
         }
         let Some(path) = path.strip_prefix("/v2/") else {
             return Ok(None);
@@ -76,7 +87,8 @@ impl Endpoint {
             | Endpoint::Upload(name, _)
             | Endpoint::Manifest(name, _)
             | Endpoint::Tags(name)
-            | Endpoint::Referrers(name, _) => Some(name),
+            | Endpoint::Referrers(name, _)
+            | Endpoint::Record(name) => Some(name),
             _ => None,
         }
     }
@@ -94,6 +106,8 @@ impl Endpoint {
             Endpoint::Manifest(..) => "manifest",
             Endpoint::Tags(_) => "tags",
             Endpoint::Referrers(..) => "referrers",
+            Endpoint::Search => "search",
+            Endpoint::Records | Endpoint::Record(_) => "records",
         }
     }
 }

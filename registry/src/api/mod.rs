@@ -4,6 +4,7 @@ pub(crate) mod base;
 mod blobs;
 mod listing;
 mod manifests;
+mod records;
 mod referrers;
 mod uploads;
 
@@ -85,6 +86,13 @@ pub(crate) async fn answer(call: Call<'_>, endpoint: Endpoint) -> Answer {
         Endpoint::Manifest(name, key) if put => manifests::put(call, name, key).await,
         Endpoint::Manifest(name, key) if delete => manifests::delete(&call, name, key).await,
         Endpoint::Manifest(..) => refuse("GET, HEAD, PUT, DELETE"),
+        Endpoint::Search if read => records::search(&call).await,
+        Endpoint::Records if read => records::list(&call).await,
+        Endpoint::Search | Endpoint::Records => refuse("GET, HEAD"),
+        Endpoint::Record(name) if read => records::get(&call, name).await,
+        Endpoint::Record(name) if patch => records::change(call, name).await,
+        Endpoint::Record(name) if delete => records::delete(&call, name).await,
+        Endpoint::Record(_) => refuse("GET, HEAD, PATCH, DELETE"),
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod copy;
 mod figures;
+mod records;
 mod rights;
 mod served;
 mod tls;
