@@ -29,12 +29,23 @@
 //! grace = "24h"
 //! untagged = "keep"                # or "remove"
 //!
+//! [[webhooks]]
+//! url = "https://ci.example.com/registry"
+//! form = "distribution"            # or "hub": one after the other, each when called back
+//! events = ["push"]                # of push, pull, mount, delete
+//! repositories = ["team/**"]
+//! headers = { Authorization = "Bearer x" }
+//! timeout = "5s"
+//! attempts = 5
+//!
 //! [limits]
+//! webhooks = 8                     # requests to hooks at once
 //! manifest = "4MiB"
 //! connections = 1024
 //! patience = "60s"
 //! ```
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -73,6 +84,9 @@ pub struct Config {
     #[serde(deserialize_with = "quotas")]
     pub quota: Vec<(Pattern, u64)>,
     pub collect: Collect,
+    pub webhooks: Vec<Hook>,
+    /// Scheme, host and port by which others reach the registry: where hooks call back.
+    pub external_url: Option<String>,
     pub limits: Limits,
 }
 
@@ -138,6 +152,51 @@ pub struct Collect {
     pub untagged: Untagged,
 }
 
+/// Whom to tell what happens.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Hook {
+    pub url: String,
+    #[serde(default)]
+    pub form: Form,
+    /// All, if empty.
+    #[serde(default)]
+    pub events: Vec<crate::webhooks::Action>,
+    /// All, if empty.
+    #[serde(default)]
+    pub repositories: Vec<Pattern>,
+    #[serde(default)]
+    pub headers: BTreeMap<String, String>,
+    #[serde(default = "five_seconds", deserialize_with = "duration")]
+    pub timeout: Duration,
+    #[serde(default = "five")]
+    pub attempts: u32,
+    /// How long a chain waits for a call back.
+    #[serde(default = "ten_minutes", deserialize_with = "duration")]
+    pub callback: Duration,
+}
+
+/// What a hook is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Form {
+    #[default]
+    Distribution,
+    Hub,
+}
+
+fn five_seconds() -> Duration {
+    Duration::from_secs(5)
+}
+
+fn ten_minutes() -> Duration {
+    Duration::from_secs(600)
+}
+
+fn five() -> u32 {
+    5
+}
+
 /// What becomes of manifests that nothing leads to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -163,6 +222,7 @@ pub struct Limits {
     #[serde(deserialize_with = "size")]
     pub manifest: u64,
     pub connections: usize,
+    pub webhooks: usize,
     #[serde(deserialize_with = "duration")]
     pub patience: Duration,
 }
@@ -172,6 +232,7 @@ impl Default for Limits {
         Limits {
             manifest: 4 << 20,
             connections: 1024,
+            webhooks: 8,
             patience: Duration::from_secs(60),
         }
     }

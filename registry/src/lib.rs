@@ -14,6 +14,7 @@
 pub mod access;
 mod api;
 pub mod config;
+mod happened;
 mod http;
 mod log;
 mod manifest;
@@ -26,6 +27,7 @@ mod server;
 mod service;
 mod stall;
 mod tls;
+mod webhooks;
 
 pub use registry::{Limits, Registry, SetupError};
 pub use server::{Connections, Listening, serve};

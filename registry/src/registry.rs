@@ -15,6 +15,7 @@ use hyper::{Method, Request, Response};
 use crate::access::{Access, Action, Actor, HtpasswdError, Pattern};
 use crate::api::{self, Call};
 use crate::config::Config;
+use crate::happened::Happened;
 use crate::http::body::{Body, Upload};
 use crate::http::query::Query;
 use crate::log::{AccessLog, Line};
@@ -22,6 +23,7 @@ use crate::metrics::{Metrics, Seen};
 use crate::refusal::{Code, Refusal};
 use crate::reply::Answer;
 use crate::route::Endpoint;
+use crate::webhooks::Webhooks;
 
 /// What clients may ask for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,6 +62,7 @@ pub(crate) struct Inner {
     delete: bool,
     show_metrics: bool,
     log: AccessLog,
+    pub(crate) webhooks: Webhooks,
 }
 
 /// Why a registry cannot be made of a configuration.
@@ -88,19 +91,28 @@ impl Registry {
                 delete: true,
                 show_metrics: false,
                 log: AccessLog::Off,
+                webhooks: Webhooks::default(),
             }),
         }
     }
 
-    /// A registry as it was configured.
-    pub fn configured(store: &Store, config: &Config) -> Result<Registry, SetupError> {
+    /// A registry as it was configured, reached by others at `base`. Needs a runtime.
+    pub fn configured(
+        store: &Store,
+        config: &Config,
+        base: String,
+    ) -> Result<Registry, SetupError> {
         let log = config.access_log.as_deref().unwrap_or("off");
         let log = AccessLog::open(log).map_err(|source| SetupError::AccessLog {
             path: log.to_owned(),
             source,
         })?;
+        let repositories = Repositories::new(store);
+        let most = config.limits.webhooks;
+        let hooks = config.webhooks.clone();
         let inner = Inner {
-            repositories: Repositories::new(store),
+            webhooks: Webhooks::start(hooks, most, base, repositories.clone()),
+            repositories,
             limits: Limits {
                 manifest: config.limits.manifest,
                 patience: config.limits.patience,
@@ -137,6 +149,7 @@ impl Registry {
         let mut upload = Upload::new(body, self.inner.limits.patience);
         let mut asked = Asked {
             label: "none",
+            endpoint: None,
             actor: Actor::Anonymous,
         };
         let answer = self.dispatch(&parts, &mut upload, &mut asked).await;
@@ -168,6 +181,18 @@ impl Registry {
                 .or(hyper::body::Body::size_hint(response.body()).exact())
                 .unwrap_or_default(),
         };
+        if let Some(endpoint) = &asked.endpoint
+            && let Some(happened) = Happened::of(endpoint, &parts, &response)
+        {
+            self.inner.webhooks.tell(|| {
+                let size = if happened.is_sent() {
+                    sent
+                } else {
+                    upload.received()
+                };
+                happened.event(&parts, &response, (peer, asked.actor.name(), size))
+            });
+        }
         self.inner.metrics.record(&Seen {
             endpoint: asked.label,
             method: &parts.method,
@@ -198,6 +223,7 @@ impl Registry {
             Err(refusal) => return Err(refusal),
         };
         asked.label = endpoint.label();
+        asked.endpoint = Some(endpoint.clone());
         asked.actor = self.inner.access.identify(&parts.headers).await?;
         self.admit(&asked.actor, &endpoint, &parts.method).await?;
         let call = Call {
@@ -218,7 +244,8 @@ impl Registry {
         endpoint: &Endpoint,
         method: &Method,
     ) -> Result<(), Refusal> {
-        if matches!(endpoint, Endpoint::Root) {
+        // A callback's address is its secret.
+        if matches!(endpoint, Endpoint::Root | Endpoint::Callback(_)) {
             return Ok(());
         }
         if matches!(endpoint, Endpoint::Metrics) && !self.inner.show_metrics {
@@ -275,6 +302,7 @@ impl Inner {
 /// What is known of a request by its end.
 struct Asked {
     label: &'static str,
+    endpoint: Option<Endpoint>,
     actor: Actor,
 }
 

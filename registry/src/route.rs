@@ -32,6 +32,8 @@ pub(crate) enum Endpoint {
     /// `/hull/v1/repositories`
     Records,
     Record(RepositoryName),
+    /// `/hull/v1/callbacks/<secret>`
+    Callback(String),
 }
 
 impl Endpoint {
@@ -46,6 +48,9 @@ impl Endpoint {
             "/v2/" => return Ok(Some(Endpoint::Version)),
             "/v2/_catalog" => return Ok(Some(Endpoint::Catalog)),
             _ => {}
+        }
+        if let Some(secret) = path.strip_prefix("/hull/v1/callbacks/") {
+            return Ok(Some(Endpoint::Callback(secret.to_owned())));
         }
         if let Some(name) = path.strip_prefix("/hull/v1/repositories/") {
             let name = percent_decode_str(name).decode_utf8_lossy();
@@ -107,6 +112,7 @@ impl Endpoint {
             Endpoint::Tags(_) => "tags",
             Endpoint::Referrers(..) => "referrers",
             Endpoint::Search => "search",
+            Endpoint::Callback(_) => "callback",
             Endpoint::Records | Endpoint::Record(_) => "records",
         }
     }

@@ -54,7 +54,6 @@ pub struct Service {
 impl Service {
     /// Starts a registry on a store.
     pub async fn start(store: &Store, config: &Config) -> Result<Service, ServiceError> {
-        let registry = Registry::configured(store, config)?;
         let address = config.listen.unwrap_or(ADDRESS);
         let listen = |source| ServiceError::Listen { address, source };
         let listener = TcpListener::bind(address).await.map_err(listen)?;
@@ -64,6 +63,13 @@ impl Service {
             Some(files) => Listening::secure(listener, files)?,
         };
         let secure = listening.is_secure();
+        let scheme = if secure { "https" } else { "http" };
+        let base = config
+            .external_url
+            .as_deref()
+            .map(|url| url.trim_end_matches('/'));
+        let base = base.map_or_else(|| format!("{scheme}://{address}"), str::to_owned);
+        let registry = Registry::configured(store, config, base)?;
         let connections = Connections {
             most: config.limits.connections,
             idle: config.limits.patience,

@@ -2,6 +2,7 @@
 
 pub(crate) mod base;
 mod blobs;
+mod callbacks;
 mod listing;
 mod manifests;
 mod records;
@@ -86,6 +87,8 @@ pub(crate) async fn answer(call: Call<'_>, endpoint: Endpoint) -> Answer {
         Endpoint::Manifest(name, key) if put => manifests::put(call, name, key).await,
         Endpoint::Manifest(name, key) if delete => manifests::delete(&call, name, key).await,
         Endpoint::Manifest(..) => refuse("GET, HEAD, PUT, DELETE"),
+        Endpoint::Callback(secret) if post => callbacks::take(call, &secret).await,
+        Endpoint::Callback(_) => refuse("POST"),
         Endpoint::Search if read => records::search(&call).await,
         Endpoint::Records if read => records::list(&call).await,
         Endpoint::Search | Endpoint::Records => refuse("GET, HEAD"),

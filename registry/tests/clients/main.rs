@@ -6,3 +6,4 @@ mod records;
 mod rights;
 mod served;
 mod tls;
+mod webhooks;
