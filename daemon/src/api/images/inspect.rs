@@ -1,10 +1,7 @@
 //! `GET /images/{name}/json`
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
-use bollard_stubs::models::{
-    DriverData, ImageInspect as Model, ImageInspectMetadata, ImageInspectRootFs,
-};
 use hull_engine::ImageInspect;
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -18,44 +15,77 @@ pub(super) async fn inspect(app: App, request: Request) -> Result<Reply, ApiErro
     ))
 }
 
-/// The image's own configuration is shown as it is, also what the models do not know.
+/// In the order of Docker's keys. The image's own configuration is shown as it is, also what no
+/// model of it knows.
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
 struct View {
-    #[serde(flatten)]
-    fields: Model,
+    id: String,
+    repo_tags: Vec<String>,
+    repo_digests: Vec<String>,
+    parent: String,
+    comment: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    created: Option<String>,
+    docker_version: String,
+    author: String,
+    architecture: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    variant: String,
+    os: String,
+    size: u64,
+    graph_driver: GraphDriver,
+    #[serde(rename = "RootFS")]
+    root_fs: RootFs,
+    metadata: Metadata,
     config: Map<String, Value>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct GraphDriver {
+    data: BTreeMap<&'static str, String>,
+    name: &'static str,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct RootFs {
+    r#type: &'static str,
+    layers: Vec<String>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Metadata {
+    last_tag_time: String,
 }
 
 impl View {
     fn new(image: ImageInspect) -> Self {
         let graph_driver = layers(&image);
         let summary = image.summary;
-        let fields = Model {
-            id: Some(summary.id),
-            repo_tags: Some(summary.repo_tags),
-            repo_digests: Some(summary.repo_digests),
-            parent: Some(summary.parent),
-            comment: Some(image.comment),
-            created: summary.created.map(|t| t.to_string()),
-            docker_version: Some(image.docker_version),
-            author: Some(image.author),
-            architecture: Some(image.architecture),
-            variant: Some(image.variant).filter(|variant| !variant.is_empty()),
-            os: Some(image.os),
-            size: i64::try_from(summary.size).ok(),
-            graph_driver: Some(graph_driver),
-            root_fs: Some(ImageInspectRootFs {
-                typ: "layers".to_owned(),
-                layers: Some(image.diff_ids),
-            }),
-            metadata: Some(ImageInspectMetadata {
-                last_tag_time: Some(image.last_tagged.map_or_else(never, |t| t.to_string())),
-            }),
-            ..Model::default()
-        };
         Self {
-            fields,
+            id: summary.id,
+            repo_tags: summary.repo_tags,
+            repo_digests: summary.repo_digests,
+            parent: summary.parent,
+            comment: image.comment,
+            created: summary.created.map(|t| t.to_string()),
+            docker_version: image.docker_version,
+            author: image.author,
+            architecture: image.architecture,
+            variant: image.variant,
+            os: image.os,
+            size: summary.size,
+            graph_driver,
+            root_fs: RootFs {
+                r#type: "layers",
+                layers: image.diff_ids,
+            },
+            metadata: Metadata {
+                last_tag_time: image.last_tagged.map_or_else(never, |t| t.to_string()),
+            },
             config: config(&image.configuration),
         }
     }
@@ -68,23 +98,20 @@ fn never() -> String {
 
 /// The packed layers, under the names that Docker has for an overlay's folders. There is no merged
 /// one: only guests mount layers.
-fn layers(image: &ImageInspect) -> DriverData {
+fn layers(image: &ImageInspect) -> GraphDriver {
     let mut files = image.layer_files.iter().rev();
     let mut path = || files.next().map(|file| file.display().to_string());
     let upper = path();
     let lower: Vec<String> = std::iter::from_fn(path).collect();
-    let mut data = HashMap::from([
-        ("MergedDir".to_owned(), String::new()),
-        ("UpperDir".to_owned(), upper.unwrap_or_default()),
-        ("WorkDir".to_owned(), String::new()),
+    let mut data = BTreeMap::from([
+        ("MergedDir", String::new()),
+        ("UpperDir", upper.unwrap_or_default()),
+        ("WorkDir", String::new()),
     ]);
     if !lower.is_empty() {
-        data.insert("LowerDir".to_owned(), lower.join(":"));
+        data.insert("LowerDir", lower.join(":"));
     }
-    DriverData {
-        name: "hull".to_owned(),
-        data,
-    }
+    GraphDriver { data, name: "hull" }
 }
 
 /// Docker always shows these, and templates read them.
@@ -120,6 +147,44 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn keys_come_in_docker_s_order() {
+        let text = serde_json::to_string(&View::new(ImageInspect::default())).unwrap();
+        let mut at = 0;
+        for key in [
+            "Id",
+            "RepoTags",
+            "RepoDigests",
+            "Parent",
+            "Comment",
+            "DockerVersion",
+            "Author",
+            "Architecture",
+            "Os",
+            "Size",
+            "GraphDriver",
+            "Data",
+            "Name",
+            "RootFS",
+            "Type",
+            "Layers",
+            "Metadata",
+            "LastTagTime",
+            "Config",
+            "Cmd",
+            "Entrypoint",
+            "Env",
+            "Labels",
+        ] {
+            let found = text[at..].find(&format!("\"{key}\":"));
+            at += found.unwrap_or_else(|| panic!("{key} in {text}"));
+        }
+        assert!(
+            text.contains("\"LastTagTime\":\"0001-01-01T00:00:00Z\""),
+            "{text}"
+        );
+    }
 
     #[test]
     fn layers_stand_where_docker_s_folders_do() {
