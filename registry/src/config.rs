@@ -16,6 +16,10 @@
 //! htpasswd = "/etc/hull/htpasswd"  # bcrypt
 //! users_may = "everything"         # where no rule says more: "everything", "own" or "nothing"
 //!
+//! [auth.token]                     # tokens from /token instead of a password each time
+//! service = "registry.example.com"
+//! lifetime = "5m"
+//!
 //! [[rights]]
 //! users = ["ann", "@all"]          # @all: everybody with a password, @anonymous: those without
 //! repositories = ["team/**"]
@@ -106,6 +110,21 @@ pub struct Auth {
     pub htpasswd: PathBuf,
     #[serde(default)]
     pub users_may: UsersMay,
+    /// Ask for tokens.
+    pub token: Option<Token>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Token {
+    /// The registry's name in its tokens.
+    pub service: String,
+    #[serde(default = "five_minutes", deserialize_with = "duration")]
+    pub lifetime: Duration,
+}
+
+fn five_minutes() -> Duration {
+    Duration::from_secs(300)
 }
 
 impl Auth {
@@ -115,6 +134,7 @@ impl Auth {
             realm: realm(),
             htpasswd,
             users_may: UsersMay::default(),
+            token: None,
         }
     }
 }

@@ -111,14 +111,14 @@ impl Registry {
         let most = config.limits.webhooks;
         let hooks = config.webhooks.clone();
         let inner = Inner {
-            webhooks: Webhooks::start(hooks, most, base, repositories.clone()),
+            webhooks: Webhooks::start(hooks, most, base.clone(), repositories.clone()),
             repositories,
             limits: Limits {
                 manifest: config.limits.manifest,
                 patience: config.limits.patience,
                 ..Limits::default()
             },
-            access: Access::new(config.auth.as_ref(), config.rights.clone())?,
+            access: Access::new(config.auth.as_ref(), config.rights.clone(), &base)?,
             metrics: Metrics::default(),
             quota: config.quota.clone(),
             read_only: config.read_only,
@@ -245,7 +245,10 @@ impl Registry {
         method: &Method,
     ) -> Result<(), Refusal> {
         // A callback's address is its secret.
-        if matches!(endpoint, Endpoint::Root | Endpoint::Callback(_)) {
+        if matches!(
+            endpoint,
+            Endpoint::Root | Endpoint::Callback(_) | Endpoint::Token
+        ) {
             return Ok(());
         }
         if matches!(endpoint, Endpoint::Metrics) && !self.inner.show_metrics {

@@ -27,6 +27,8 @@ pub(crate) enum Endpoint {
     Manifest(RepositoryName, ManifestKey),
     Tags(RepositoryName),
     Referrers(RepositoryName, ContentDigest),
+    /// `/token`
+    Token,
     /// `/v1/search`
     Search,
     /// `/hull/v1/repositories`
@@ -42,6 +44,7 @@ impl Endpoint {
         match path {
             "/" | "" => return Ok(Some(Endpoint::Root)),
             "/metrics" => return Ok(Some(Endpoint::Metrics)),
+            "/token" => return Ok(Some(Endpoint::Token)),
             "/v1/search" => return Ok(Some(Endpoint::Search)),
             "/hull/v1/repositories" => return Ok(Some(Endpoint::Records)),
             "/v2" => return Ok(Some(Endpoint::VersionWithoutSlash)),
@@ -111,6 +114,7 @@ impl Endpoint {
             Endpoint::Manifest(..) => "manifest",
             Endpoint::Tags(_) => "tags",
             Endpoint::Referrers(..) => "referrers",
+            Endpoint::Token => "token",
             Endpoint::Search => "search",
             Endpoint::Callback(_) => "callback",
             Endpoint::Records | Endpoint::Record(_) => "records",

@@ -8,6 +8,7 @@
 
 mod htpasswd;
 mod rules;
+mod token;
 
 use std::collections::HashSet;
 
@@ -20,6 +21,8 @@ use hyper::header::{AUTHORIZATION, WWW_AUTHENTICATE};
 pub(crate) use htpasswd::Htpasswd;
 pub use htpasswd::HtpasswdError;
 pub use rules::{Action, Pattern};
+use token::Issuer;
+pub(crate) use token::{Grant, parse_scope};
 
 use crate::config::{Auth, Rule, UsersMay};
 use crate::refusal::{Code, Refusal};
@@ -29,6 +32,11 @@ use crate::refusal::{Code, Refusal};
 pub(crate) enum Actor {
     Anonymous,
     User(String),
+    /// Who showed a token, which says what he may.
+    Bearer {
+        user: Option<String>,
+        grants: Vec<Grant>,
+    },
 }
 
 impl Actor {
@@ -36,7 +44,14 @@ impl Actor {
         match self {
             Actor::Anonymous => None,
             Actor::User(name) => Some(name),
+            Actor::Bearer { user, .. } => user.as_deref(),
         }
+    }
+
+    /// The same without what a token says.
+    fn plain(&self) -> Actor {
+        self.name()
+            .map_or(Actor::Anonymous, |name| Actor::User(name.to_owned()))
     }
 }
 
@@ -52,16 +67,33 @@ struct Passwords {
     realm: String,
     htpasswd: Htpasswd,
     users_may: UsersMay,
+    issuer: Option<Issuer>,
 }
 
 impl Access {
-    pub(crate) fn new(auth: Option<&Auth>, rules: Vec<Rule>) -> Result<Access, HtpasswdError> {
+    /// Rights as they are configured, of a registry that others reach at `base`.
+    pub(crate) fn new(
+        auth: Option<&Auth>,
+        rules: Vec<Rule>,
+        base: &str,
+    ) -> Result<Access, HtpasswdError> {
         let auth = match auth {
             None => None,
             Some(auth) => Some(Passwords {
                 realm: auth.realm.clone(),
                 htpasswd: Htpasswd::open(&auth.htpasswd)?,
                 users_may: auth.users_may,
+                issuer: match &auth.token {
+                    None => None,
+                    Some(token) => Some(
+                        Issuer::new(
+                            format!("{base}/token"),
+                            token.service.clone(),
+                            token.lifetime,
+                        )
+                        .ok_or(HtpasswdError::Random)?,
+                    ),
+                },
             }),
         };
         Ok(Access { auth, rules })
@@ -76,12 +108,25 @@ impl Access {
         self.rules.is_empty()
     }
 
+    /// Who makes tokens, if this registry asks for them.
+    pub(crate) fn issuer(&self) -> Option<&Issuer> {
+        self.auth.as_ref()?.issuer.as_ref()
+    }
+
     /// Reads who asks. Passwords are checked on a thread that may take its time.
     pub(crate) async fn identify(&self, headers: &HeaderMap) -> Result<Actor, Refusal> {
         let (Some(auth), Some(header)) = (&self.auth, headers.get(AUTHORIZATION)) else {
             return Ok(Actor::Anonymous);
         };
-        let Some((user, password)) = header.to_str().ok().and_then(basic) else {
+        let header = header.to_str().unwrap_or_default();
+        if let (Some(issuer), Some(token)) = (&auth.issuer, bearer(header)) {
+            let claims = issuer.verify(token).ok_or_else(|| self.challenge())?;
+            return Ok(Actor::Bearer {
+                user: Some(claims.sub).filter(|user| !user.is_empty()),
+                grants: claims.access,
+            });
+        }
+        let Some((user, password)) = basic(header) else {
             return Err(self.challenge());
         };
         match auth.htpasswd.verify(&user, &password).await? {
@@ -108,7 +153,7 @@ impl Access {
         });
         let by_default = match (&self.auth, actor) {
             (None, _) => self.rules.is_empty(),
-            (Some(_), Actor::Anonymous) => false,
+            (Some(_), Actor::Anonymous | Actor::Bearer { .. }) => false,
             (Some(auth), Actor::User(user)) => match auth.users_may {
                 UsersMay::Everything => self.rules.is_empty(),
                 UsersMay::Own => is_below(name, user),
@@ -126,6 +171,16 @@ impl Access {
         name: &RepositoryName,
         action: Action,
     ) -> Result<(), Refusal> {
+        if let Actor::Bearer { grants, .. } = actor {
+            let allowed = grants
+                .iter()
+                .any(|grant| grant.allows(name.as_str(), action));
+            // A token for something else is no refusal: a client asks for another.
+            return match allowed {
+                true => Ok(()),
+                false => Err(self.challenge_for(name, action)),
+            };
+        }
         if self.rules_allow(actor, name, action) {
             return Ok(());
         }
@@ -137,7 +192,9 @@ impl Access {
         };
         match (allowed, actor) {
             (true, _) => Ok(()),
-            (false, Actor::Anonymous) if self.auth.is_some() => Err(self.challenge()),
+            (false, Actor::Anonymous) if self.auth.is_some() => {
+                Err(self.challenge_for(name, action))
+            }
             (false, _) => Err(Refusal::new(Code::Denied)),
         }
     }
@@ -150,15 +207,36 @@ impl Access {
     ) -> Result<Sight<'_>, Refusal> {
         Ok(Sight {
             access: self,
-            actor: actor.clone(),
+            actor: actor.plain(),
             opened: repositories.opened_to(actor.name())?,
         })
     }
 
-    pub(crate) fn challenge(&self) -> Refusal {
-        let realm = self.auth.as_ref().map_or("", |auth| &auth.realm);
-        let realm = realm.replace(['"', '\\'], "");
-        let challenge = format!("Basic realm=\"{realm}\"");
+    /// Asks who it is.
+    fn challenge(&self) -> Refusal {
+        self.ask("")
+    }
+
+    /// Asks who it is that wants to do that; with tokens, what the next must say.
+    fn challenge_for(&self, name: &RepositoryName, action: Action) -> Refusal {
+        let actions = match action {
+            Action::Pull => "pull",
+            Action::Push => "pull,push",
+            Action::Delete => "delete",
+        };
+        self.ask(&format!(",scope=\"repository:{name}:{actions}\""))
+    }
+
+    fn ask(&self, scope: &str) -> Refusal {
+        let clean = |text: &str| text.replace(['"', '\\'], "");
+        let challenge = match (&self.auth, self.issuer()) {
+            (_, Some(issuer)) => {
+                let (realm, service) = (clean(&issuer.realm), clean(&issuer.service));
+                format!("Bearer realm=\"{realm}\",service=\"{service}\"{scope}")
+            }
+            (Some(auth), None) => format!("Basic realm=\"{}\"", clean(&auth.realm)),
+            (None, None) => "Basic realm=\"\"".to_owned(),
+        };
         Refusal::new(Code::Unauthorized).header(WWW_AUTHENTICATE, &challenge)
     }
 }
@@ -180,12 +258,22 @@ fn is_meant(user: &str, actor: &Actor) -> bool {
     match actor {
         Actor::Anonymous => user == "@anonymous",
         Actor::User(name) => user == "@all" || user == "@anonymous" || user == name,
+        // Its token has said already what it may.
+        Actor::Bearer { .. } => false,
     }
 }
 
 fn is_below(name: &RepositoryName, user: &str) -> bool {
     let rest = name.as_str().strip_prefix(user);
     rest.is_some_and(|rest| rest.starts_with('/'))
+}
+
+/// The token of a `Bearer` header.
+fn bearer(header: &str) -> Option<&str> {
+    let (scheme, token) = header.split_once(' ')?;
+    scheme
+        .eq_ignore_ascii_case("bearer")
+        .then_some(token.trim())
 }
 
 /// The user and password of a `Basic` header.

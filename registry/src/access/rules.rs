@@ -15,6 +15,17 @@ pub enum Action {
     Delete,
 }
 
+impl Action {
+    /// As tokens say it.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Action::Pull => "pull",
+            Action::Push => "push",
+            Action::Delete => "delete",
+        }
+    }
+}
+
 /// Names of repositories: words of a name as they are, `*` for part of a word, `**` for any rest.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]

@@ -22,8 +22,9 @@ fn access(users_may: Option<UsersMay>, rules: &str) -> (tempfile::TempDir, Acces
         realm: "x".into(),
         htpasswd: path,
         users_may,
+        token: None,
     });
-    let access = Access::new(auth.as_ref(), config.rights).unwrap();
+    let access = Access::new(auth.as_ref(), config.rights, "").unwrap();
     (folder, access)
 }
 

@@ -7,6 +7,7 @@ mod listing;
 mod manifests;
 mod records;
 mod referrers;
+mod token;
 mod uploads;
 
 use std::sync::Arc;
@@ -87,6 +88,8 @@ pub(crate) async fn answer(call: Call<'_>, endpoint: Endpoint) -> Answer {
         Endpoint::Manifest(name, key) if put => manifests::put(call, name, key).await,
         Endpoint::Manifest(name, key) if delete => manifests::delete(&call, name, key).await,
         Endpoint::Manifest(..) => refuse("GET, HEAD, PUT, DELETE"),
+        Endpoint::Token if read => token::issue(&call).await,
+        Endpoint::Token => refuse("GET, HEAD"),
         Endpoint::Callback(secret) if post => callbacks::take(call, &secret).await,
         Endpoint::Callback(_) => refuse("POST"),
         Endpoint::Search if read => records::search(&call).await,

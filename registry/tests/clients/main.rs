@@ -6,4 +6,5 @@ mod records;
 mod rights;
 mod served;
 mod tls;
+mod tokens;
 mod webhooks;

@@ -74,7 +74,7 @@ impl Served {
     pub(crate) fn curl_at(&self, scheme: &str, path: &str, arguments: &[&str]) -> Response {
         let output = Command::new("curl")
             .args(["--silent", "--show-error", "--include", "--max-time", "20"])
-            .args(["--header", "Expect:"])
+            .args(["--header", "Expect:", "--noproxy", "*"])
             .args(arguments)
             .arg(format!("{scheme}://{}{path}", self.address))
             .output()
