@@ -259,3 +259,58 @@ fn the_daemon_s_options_are_shown() {
         assert!(shown.contains(part), "{part} in {shown}");
     }
 }
+
+#[test]
+fn a_mirror_has_what_docker_hub_has() {
+    let peer = Peer::start(Guard::Open);
+    let mirror = format!("http://{}", peer.host());
+    let daemon = Daemon::start_with(&["--registry-mirror", &mirror]);
+    let pushed = format!("{}/library/hello-world", peer.host());
+    let id = import(&daemon, &pushed);
+    daemon.docker(&["push", &pushed]).ok();
+    daemon.docker(&["rmi", &pushed]).ok();
+    let pulled = daemon.docker(&["pull", "hello-world"]).ok();
+    assert_eq!(
+        lines(&pulled),
+        [
+            "Using default tag: latest",
+            "latest: Pulling from library/hello-world",
+            "ID: Pulling fs layer",
+            "ID: Verifying Checksum",
+            "ID: Download complete",
+            "ID: Pull complete",
+            "Digest: sha256",
+            "Status: Downloaded newer image for hello-world:latest",
+            "docker.io/library/hello-world:latest",
+        ]
+    );
+    let found = daemon.docker(&["inspect", "-f", "{{.Id}}", "hello-world"]);
+    assert_eq!(found.ok(), id);
+    // A container that needs it pulls it, and gets as far as there being no KVM here.
+    daemon.docker(&["rmi", "hello-world"]).ok();
+    let created = daemon.docker(&["create", "hello-world", "x"]);
+    let unable = "Unable to find image 'hello-world:latest' locally\nlatest: Pulling from library/hello-world\n";
+    assert!(created.stderr.starts_with(unable), "{created:?}");
+    assert_eq!(created.code, 0, "{created:?}");
+}
+
+#[test]
+fn another_platform_than_asked_for_is_a_warning() {
+    let (daemon, peer) = (Daemon::start(), Peer::start(Guard::Open));
+    let name = format!("{}/x:1", peer.host());
+    import(&daemon, &name);
+    daemon.docker(&["push", &name]).ok();
+    let pulled = daemon
+        .docker(&["pull", "--platform", "linux/s390x", &name])
+        .ok();
+    let warning = format!(
+        "WARNING: image with reference {name} was found but its platform (linux/{}) does not match the specified platform (linux/s390x)\n",
+        match std::env::consts::ARCH {
+            "x86_64" => "amd64",
+            _ => "arm64",
+        }
+    );
+    assert!(pulled.contains(&warning), "{pulled}");
+    let refused = daemon.docker(&["pull", "--platform", "no/such/thing/at-all", &name]);
+    assert_eq!(refused.code, 1, "{refused:?}");
+}
