@@ -97,11 +97,7 @@ impl Registry {
     }
 
     /// A registry as it was configured, reached by others at `base`. Needs a runtime.
-    pub fn configured(
-        store: &Store,
-        config: &Config,
-        base: String,
-    ) -> Result<Registry, SetupError> {
+    pub fn configured(store: &Store, config: &Config, base: &str) -> Result<Registry, SetupError> {
         let log = config.access_log.as_deref().unwrap_or("off");
         let log = AccessLog::open(log).map_err(|source| SetupError::AccessLog {
             path: log.to_owned(),
@@ -111,14 +107,14 @@ impl Registry {
         let most = config.limits.webhooks;
         let hooks = config.webhooks.clone();
         let inner = Inner {
-            webhooks: Webhooks::start(hooks, most, base.clone(), repositories.clone()),
+            webhooks: Webhooks::start(hooks, most, base.to_owned(), repositories.clone()),
             repositories,
             limits: Limits {
                 manifest: config.limits.manifest,
                 patience: config.limits.patience,
                 ..Limits::default()
             },
-            access: Access::new(config.auth.as_ref(), config.rights.clone(), &base)?,
+            access: Access::new(config.auth.as_ref(), config.rights.clone(), base)?,
             metrics: Metrics::default(),
             quota: config.quota.clone(),
             read_only: config.read_only,

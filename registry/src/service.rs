@@ -69,7 +69,7 @@ impl Service {
             .as_deref()
             .map(|url| url.trim_end_matches('/'));
         let base = base.map_or_else(|| format!("{scheme}://{address}"), str::to_owned);
-        let registry = Registry::configured(store, config, base)?;
+        let registry = Registry::configured(store, config, &base)?;
         let connections = Connections {
             most: config.limits.connections,
             idle: config.limits.patience,
