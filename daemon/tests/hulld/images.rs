@@ -111,6 +111,10 @@ fn an_image_is_inspected_and_its_history_told() {
         "x:1",
     ]);
     assert_eq!(history.ok(), format!("{}||3B|a note\n", short(&id)));
+    failed(
+        &daemon.docker(&["history", "--platform", "linux/s390x", "x:1"]),
+        "image with reference x:1 was found but does not provide the specified platform (linux/s390x)",
+    );
 }
 
 #[test]

@@ -1,12 +1,19 @@
-//! `GET /images/{name}/history`
+//! `GET /images/{name}/history?platform=`
 
 use bollard_stubs::models::HistoryResponseItem;
 use hull_engine::{HistoryStep, Timestamp};
 
+use super::inspect::check;
+use super::save::platform;
 use crate::api::App;
 use crate::http::{ApiError, Reply, Request};
 
 pub(super) async fn history(app: App, request: Request) -> Result<Reply, ApiError> {
+    let platform = platform(request.query.text("platform"))?;
+    if platform.is_some() {
+        let image = app.engine.images().inspect(request.name()).await?;
+        check(&image, platform.as_ref(), request.name())?;
+    }
     let steps = app.engine.images().history(request.name()).await?;
     Reply::json(&steps.into_iter().map(row).collect::<Vec<_>>())
 }

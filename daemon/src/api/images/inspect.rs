@@ -2,17 +2,39 @@
 
 use std::collections::BTreeMap;
 
-use hull_engine::ImageInspect;
+use hull_engine::{ImageInspect, Platform};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use super::save::platform;
 use crate::api::App;
 use crate::http::{ApiError, Reply, Request};
 
+/// `?platform=` refuses what is for another one.
 pub(super) async fn inspect(app: App, request: Request) -> Result<Reply, ApiError> {
-    Reply::json(&View::new(
-        app.engine.images().inspect(request.name()).await?,
-    ))
+    let platform = platform(request.query.text("platform"))?;
+    let image = app.engine.images().inspect(request.name()).await?;
+    check(&image, platform.as_ref(), request.name())?;
+    Reply::json(&View::new(image))
+}
+
+/// Whether an image is for the platform that was asked for, if one was.
+pub(super) fn check(
+    image: &ImageInspect,
+    platform: Option<&Platform>,
+    name: &str,
+) -> Result<(), ApiError> {
+    let own = Platform {
+        architecture: image.architecture.clone(),
+        os: image.os.clone(),
+        variant: image.variant.clone(),
+    };
+    match platform {
+        Some(platform) if !own.provides(platform) => Err(ApiError::not_found(format!(
+            "image with reference {name} was found but does not provide the specified platform ({platform})"
+        ))),
+        _ => Ok(()),
+    }
 }
 
 /// In the order of Docker's keys. The image's own configuration is shown as it is, also what no
@@ -147,6 +169,20 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn an_image_for_another_platform_is_not_the_one() {
+        let image = ImageInspect {
+            architecture: "arm64".into(),
+            os: "linux".into(),
+            ..ImageInspect::default()
+        };
+        let asked = |text: &str| check(&image, text.parse().ok().as_ref(), "x");
+        assert_eq!(asked("linux/arm64"), Ok(()));
+        assert_eq!(check(&image, None, "x"), Ok(()));
+        let message = "image with reference x was found but does not provide the specified platform (linux/amd64)";
+        assert_eq!(asked("linux/amd64").unwrap_err().message, message);
+    }
 
     #[test]
     fn keys_come_in_docker_s_order() {
