@@ -7,9 +7,9 @@ use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand};
 
 use crate::spec::units;
 use crate::verbs::{
-    attach, completion, create, df, doctor, exec, history, images, import, info, inspect, kill,
-    load, login, logout, logs, machine, pause, prune, ps, pull, push, registry, rename, rm, rmi,
-    run, save, search, start, stop, tag, version, wait,
+    attach, commit, completion, cp, create, df, diff, doctor, exec, export, history, images,
+    import, info, inspect, kill, load, login, logout, logs, machine, pause, prune, ps, pull, push,
+    registry, rename, rm, rmi, run, save, search, start, stop, tag, version, wait,
 };
 
 /// Containers, each in a virtual machine of its own
@@ -88,8 +88,16 @@ pub(crate) enum OfContainer {
     Exec(exec::Args),
     /// Attach local standard input, output, and error streams to a running container
     Attach(attach::Args),
+    /// Create a new image from a container's changes
+    Commit(commit::Args),
+    /// Copy files/folders between a container and the local filesystem
+    Cp(cp::Args),
     /// Create a new container
     Create(create::Args),
+    /// Inspect changes to files or directories on a container's filesystem
+    Diff(diff::Args),
+    /// Export a container's filesystem as a tar archive
+    Export(export::Args),
     /// Kill one or more running containers
     Kill(kill::Args),
     /// Fetch the logs of a container

@@ -11,6 +11,7 @@ mod accounts;
 mod api;
 mod args;
 mod connect;
+mod copy;
 mod failure;
 mod moment;
 mod output;

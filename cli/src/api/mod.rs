@@ -7,6 +7,7 @@
 
 mod error;
 mod escape;
+mod files;
 mod frames;
 mod hijack;
 mod lines;
@@ -23,6 +24,7 @@ use serde::Deserialize;
 
 pub(crate) use error::Error;
 pub(crate) use escape::{path as path_escape, query as query_escape};
+pub(crate) use files::path_stat;
 pub(crate) use frames::{Channel, Demux};
 pub(crate) use hijack::{Chunks, Hijacked, StreamKind};
 pub(crate) use lines::{JsonLines, Message, Progress};

@@ -4,6 +4,7 @@
 //! are already there into Docker's wording and columns.
 
 pub(crate) mod age;
+pub(crate) mod archive;
 pub(crate) mod filter;
 pub(crate) mod indent;
 pub(crate) mod listing;

@@ -71,7 +71,7 @@ pub(super) async fn open(path: &PathBuf) -> Result<tokio::fs::File, Failure> {
 }
 
 /// The bytes of a reader, in pieces.
-pub(super) fn chunks(
+pub(in crate::verbs) fn chunks(
     reader: impl AsyncRead + Send + Unpin + 'static,
 ) -> impl Stream<Item = io::Result<Bytes>> + Send + 'static {
     stream::try_unfold(reader, |mut reader| async move {

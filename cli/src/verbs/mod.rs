@@ -1,11 +1,15 @@
 //! One file for each verb: its arguments, what it does, how its answer looks.
 
 pub(crate) mod attach;
+pub(crate) mod commit;
 pub(crate) mod completion;
+pub(crate) mod cp;
 pub(crate) mod create;
 pub(crate) mod df;
+pub(crate) mod diff;
 pub(crate) mod doctor;
 pub(crate) mod exec;
+pub(crate) mod export;
 pub(crate) mod history;
 pub(crate) mod images;
 pub(crate) mod import;
@@ -89,7 +93,11 @@ async fn of_container(verb: OfContainer, host: Host) -> Result<u8, Failure> {
         OfContainer::Run(_) => Ok(0),
         OfContainer::Exec(args) => exec::run(&args, &client).await,
         OfContainer::Attach(args) => attach::run(&args, &client).await,
+        OfContainer::Commit(args) => commit::run(&args, &client).await,
+        OfContainer::Cp(args) => cp::run(&args, &client).await,
         OfContainer::Create(args) => create::run(&args, &client).await,
+        OfContainer::Diff(args) => diff::run(&args, &client).await,
+        OfContainer::Export(args) => export::run(&args, &client).await,
         OfContainer::Kill(args) => kill::run(&args, &client).await,
         OfContainer::Logs(args) => logs::run(&args, &client).await,
         OfContainer::Pause(args) => pause::run(&args, pause::Turn::Pause, &client).await,

@@ -1,14 +1,11 @@
 //! `hull save`: images as an archive.
 
-use std::fs::{self, File};
-use std::io::{self, Write};
-use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use crate::api::{Chunks, Client};
 use crate::failure::Failure;
-use crate::spec::{platform, system_reason};
-use crate::terminal::stdout_is_terminal;
+use crate::output::archive::Output;
+use crate::spec::platform;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -24,119 +21,12 @@ pub(crate) struct Args {
 
 pub(crate) async fn run(args: &Args, client: &Client) -> Result<u8, Failure> {
     let output = args.output.as_deref().filter(|path| *path != "");
-    if output.is_none() && stdout_is_terminal() {
-        return Err(Failure::new(
-            "cowardly refusing to save to a terminal. Use the -o flag or redirect",
-        ));
-    }
-    if let Some(path) = output {
-        check(path).map_err(|why| Failure::new(format!("failed to save image: {why}")))?;
-    }
+    let output = Output::check(output, "failed to save image")?;
     let mut query: Vec<(&str, &str)> = Vec::new();
     query.extend(args.images.iter().map(|name| ("names", name.as_str())));
     let platform = args.platform.as_deref().map(platform::json).transpose()?;
     query.extend(platform.iter().map(|json| ("platform", json.as_str())));
     let answer = client.stream("/images/get", &query).await?;
-    let chunks = Chunks::Body(answer.into_body());
-    match output {
-        None => copy(chunks, &mut io::stdout().lock()).await?,
-        Some(path) => aside(chunks, path).await?,
-    }
+    output.write(Chunks::Body(answer.into_body())).await?;
     Ok(0)
-}
-
-/// Says why nothing can be written to `path`, before anything is asked of the daemon.
-fn check(path: &Path) -> Result<(), String> {
-    let reason = |path: &Path, error: &io::Error| {
-        let reason = system_reason(error);
-        format!("invalid output path: stat {}: {reason}", path.display())
-    };
-    let parent = path.parent().filter(|parent| *parent != "");
-    if let Some(parent) = parent {
-        fs::metadata(parent).map_err(|error| reason(parent, &error))?;
-    }
-    let kind = match fs::metadata(path) {
-        Ok(metadata) => metadata.file_type(),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(reason(path, &error)),
-    };
-    let got = if kind.is_file() {
-        return Ok(());
-    } else if kind.is_char_device() || kind.is_block_device() {
-        "got a device"
-    } else if kind.is_dir() {
-        "got a directory"
-    } else {
-        "got an irregular file"
-    };
-    let path = path.display();
-    Err(format!(
-        "invalid output path: \"{path}\" must be a directory or a regular file: {got}"
-    ))
-}
-
-/// Writes beside `path` and renames: whoever finds the archive finds a whole one.
-async fn aside(chunks: Chunks, path: &Path) -> Result<(), Failure> {
-    let failed = |error: io::Error| {
-        let reason = system_reason(&error);
-        Failure::new(format!(
-            "failed to save image: write {}: {reason}",
-            path.display()
-        ))
-    };
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let beside = path.with_file_name(format!(".tmp-{name}-{}", std::process::id()));
-    let mut file = File::options()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(&beside)
-        .map_err(failed)?;
-    let written = match copy(chunks, &mut file).await {
-        Ok(()) => file
-            .sync_all()
-            .and_then(|()| fs::rename(&beside, path))
-            .map_err(failed),
-        Err(failure) => Err(failure),
-    };
-    if written.is_err() {
-        // What went wrong before is what is told.
-        drop(fs::remove_file(&beside));
-    }
-    written
-}
-
-async fn copy(mut chunks: Chunks, out: &mut impl Write) -> Result<(), Failure> {
-    while let Some(chunk) = chunks.next().await? {
-        out.write_all(&chunk)?;
-    }
-    Ok(out.flush()?)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_cannot_be_an_archive_is_refused_first() {
-        let folder = tempfile::tempdir().unwrap();
-        assert_eq!(check(&folder.path().join("new.tar")), Ok(()));
-        assert_eq!(check(Path::new("new.tar")), Ok(()));
-        assert_eq!(
-            check(Path::new("/nodir/x")),
-            Err("invalid output path: stat /nodir: no such file or directory".into())
-        );
-        assert_eq!(
-            check(Path::new("/dev/null")),
-            Err(
-                "invalid output path: \"/dev/null\" must be a directory or a regular file: got a device"
-                    .into()
-            )
-        );
-        assert!(
-            check(folder.path())
-                .unwrap_err()
-                .ends_with("got a directory")
-        );
-    }
 }

@@ -1,10 +1,11 @@
 //! What a container has changed, read off its upper folder. To be called inside a cage around that.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs::{self, Metadata};
 use std::io::{self, Write};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::ffi::OsStrExt;
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -28,49 +29,107 @@ impl Lower {
     fn look(&self, path: &Path) -> Option<Stat> {
         let relative = path.strip_prefix("/").ok()?;
         let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        rustix::fs::fstat(self.open_at(relative, flags)?).ok()
+    }
+
+    /// What was in a folder; nothing where there was none.
+    fn names(&self, path: &Path) -> Vec<OsString> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let folder = path.strip_prefix("/").ok();
+        let folder = folder.and_then(|path| self.open_at(path, flags));
+        let Some(entries) = folder.and_then(|f| rustix::fs::Dir::new(f).ok()) else {
+            return Vec::new();
+        };
+        let names = entries.flatten().map(|e| e.file_name().to_bytes().to_vec());
+        names
+            .filter(|name| name != b"." && name != b"..")
+            .map(OsString::from_vec)
+            .collect()
+    }
+
+    fn open_at(&self, path: &Path, flags: OFlags) -> Option<OwnedFd> {
         let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
-        let found = open_beneath(self.0.as_fd(), relative, flags, resolve)?;
-        rustix::fs::fstat(&found).ok()
+        rustix::fs::openat2(&self.0, path, flags, Mode::empty(), resolve).ok()
     }
 }
 
-fn open_beneath(
-    folder: BorrowedFd<'_>,
-    path: &Path,
-    flags: OFlags,
-    resolve: ResolveFlags,
-) -> Option<OwnedFd> {
-    rustix::fs::openat2(folder, path, flags, Mode::empty(), resolve).ok()
+/// What is to be looked at next.
+enum Place {
+    Visit(PathBuf),
+    /// In a folder that replaced the one before: what it does not have.
+    Gone(PathBuf),
+    Leave,
 }
 
-/// Writes every change, parents before children, by name.
-pub(super) fn write(lower: &Lower, mut out: impl Write) -> Result<(), FilesError> {
-    let mut waiting: Vec<PathBuf> = Vec::new();
-    push_children(Path::new("/"), &mut waiting)?;
-    let mut wire = Vec::new();
-    while let Some(path) = waiting.pop() {
+/// Writes every change as Docker tells them: parents before children, by name, and every folder on
+/// the way to a change is a change too.
+pub(super) fn write(lower: &Lower, out: impl Write) -> Result<(), FilesError> {
+    let mut teller = Teller {
+        out,
+        folders: Vec::new(),
+        wire: Vec::new(),
+    };
+    let mut waiting = Vec::new();
+    enter(lower, Path::new("/"), &mut waiting)?;
+    while let Some(step) = waiting.pop() {
+        let path = match step {
+            Place::Leave => {
+                teller.folders.pop();
+                continue;
+            }
+            Place::Gone(path) => {
+                teller.tell(ChangeKind::Deleted, &path)?;
+                continue;
+            }
+            Place::Visit(path) => path,
+        };
         let metadata = match fs::symlink_metadata(&path) {
             Ok(metadata) => metadata,
             Err(e) if e.kind() == io::ErrorKind::NotFound => continue,
             Err(e) => return Err(e).step("lstat", path.display()),
         };
-        let replaced = metadata.is_dir() && is_opaque(&path);
-        if let Some(kind) = judge(&metadata, lower.look(&path).as_ref(), replaced) {
-            let path = path.as_os_str().as_bytes().to_vec();
-            wire.clear();
-            Change { kind, path }.encode(&mut wire);
-            out.write_all(&wire).map_err(FilesError::Connection)?;
+        let kind = judge(&metadata, lower.look(&path).as_ref());
+        if let Some(kind) = kind {
+            teller.tell(kind, &path)?;
         }
         if metadata.is_dir() {
-            push_children(&path, &mut waiting)?;
+            waiting.push(Place::Leave);
+            enter(lower, &path, &mut waiting)?;
+            teller.folders.push((path, kind.is_some()));
         }
     }
     Ok(())
 }
 
-/// A folder is in the upper one too when only something below it has changed; one that has
-/// replaced another is not the same, however it looks.
-fn judge(now: &Metadata, before: Option<&Stat>, replaced: bool) -> Option<ChangeKind> {
+struct Teller<W> {
+    out: W,
+    /// Those around the current place, and whether they were told.
+    folders: Vec<(PathBuf, bool)>,
+    wire: Vec<u8>,
+}
+
+impl<W: Write> Teller<W> {
+    fn tell(&mut self, kind: ChangeKind, path: &Path) -> Result<(), FilesError> {
+        self.wire.clear();
+        let mut add = |kind, path: &Path| {
+            let path = path.as_os_str().as_bytes().to_vec();
+            Change { kind, path }.encode(&mut self.wire);
+        };
+        for (folder, told) in &mut self.folders {
+            if !*told {
+                add(ChangeKind::Modified, folder);
+                *told = true;
+            }
+        }
+        add(kind, path);
+        self.out
+            .write_all(&self.wire)
+            .map_err(FilesError::Connection)
+    }
+}
+
+/// What has become of one path itself. Time and size of a folder say nothing about it.
+fn judge(now: &Metadata, before: Option<&Stat>) -> Option<ChangeKind> {
     if is_whiteout(now) {
         // A whiteout of what was never there hides nothing: it is left from a rename.
         return before.map(|_| ChangeKind::Deleted);
@@ -82,26 +141,34 @@ fn judge(now: &Metadata, before: Option<&Stat>, replaced: bool) -> Option<Change
     let nanoseconds = (now.mtime_nsec(), before.st_mtime_nsec as i64);
     let same_moment = now.mtime() == before.st_mtime
         && (nanoseconds.0 == nanoseconds.1 || nanoseconds.0 == 0 || nanoseconds.1 == 0);
-    let same_folder = now.is_dir()
-        && !replaced
-        && now.mode() == before.st_mode
+    let same = now.mode() == before.st_mode
         && (now.uid(), now.gid()) == (before.st_uid, before.st_gid)
-        && same_moment;
-    (!same_folder).then_some(ChangeKind::Modified)
+        && now.rdev() == before.st_rdev
+        && (now.is_dir() || (same_moment && now.size() == before.st_size as u64));
+    (!same).then_some(ChangeKind::Modified)
 }
 
-fn push_children(path: &Path, waiting: &mut Vec<PathBuf>) -> Result<(), FilesError> {
+/// Puts what is in a folder on the list, the last first.
+fn enter(lower: &Lower, path: &Path, waiting: &mut Vec<Place>) -> Result<(), FilesError> {
     let entries = match fs::read_dir(path) {
         Ok(entries) => entries,
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
         Err(e) => return Err(e).step("open", path.display()),
     };
-    let mut names: Vec<OsString> = Vec::new();
-    for entry in entries {
-        names.push(entry.step("read", path.display())?.file_name());
+    let mut names: BTreeMap<OsString, bool> = BTreeMap::new();
+    if is_opaque(path) {
+        names.extend(lower.names(path).into_iter().map(|name| (name, false)));
     }
-    names.sort_unstable();
-    waiting.extend(names.into_iter().rev().map(|name| path.join(name)));
+    for entry in entries {
+        names.insert(entry.step("read", path.display())?.file_name(), true);
+    }
+    waiting.extend(names.into_iter().rev().map(|(name, here)| {
+        let path = path.join(name);
+        match here {
+            true => Place::Visit(path),
+            false => Place::Gone(path),
+        }
+    }));
     Ok(())
 }
 
@@ -210,11 +277,16 @@ mod tests {
         assert_eq!(
             seen,
             [
+                "Modified /bin",
                 "Modified /bin/sh",
+                "Modified /etc",
+                "Modified /etc/deep",
+                "Modified /etc/deep/er",
                 "Modified /etc/deep/er/file",
                 "Deleted /gone",
                 "Added /new",
                 "Modified /opaque",
+                "Deleted /opaque/old",
                 "Added /opaque/young",
                 "Deleted /top",
                 "Added /var",
@@ -224,14 +296,24 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_is_changed_when_its_own_content_is() {
+    fn what_was_copied_up_and_is_as_it_was_is_no_change() {
         let overlay = Overlay::new();
-        fs::create_dir_all(overlay.at("lower/root")).unwrap();
-        let old = std::time::SystemTime::UNIX_EPOCH;
-        let folder = fs::File::open(overlay.at("lower/root")).unwrap();
-        folder.set_modified(old).unwrap();
+        fs::create_dir_all(overlay.at("lower/root/a")).unwrap();
+        fs::write(overlay.at("lower/root/a/f"), "x").unwrap();
         overlay.mount();
-        fs::write(overlay.at("disk/root/root/f"), "").unwrap();
-        assert_eq!(overlay.changes(), ["Modified /root", "Added /root/f"]);
+        let path = overlay.at("disk/root/root/a/f");
+        let before = fs::metadata(&path).unwrap();
+        let mode = |mode| fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+        mode(0o600);
+        assert_eq!(
+            overlay.changes(),
+            ["Modified /root", "Modified /root/a", "Modified /root/a/f"]
+        );
+        mode(before.mode());
+        assert_eq!(overlay.changes(), Vec::<String>::new());
+        fs::write(&path, "longer").unwrap();
+        let file = fs::File::options().write(true).open(&path).unwrap();
+        file.set_modified(before.modified().unwrap()).unwrap();
+        assert_eq!(overlay.changes().len(), 3);
     }
 }
