@@ -1,10 +1,10 @@
 //! `hull commit`: a container's changes become an image.
 
+use hull_images::Reference;
 use serde::Deserialize;
 
 use crate::api::Client;
 use crate::failure::Failure;
-use crate::reference::Reference;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
