@@ -13,26 +13,26 @@ fn files_are_copied_in_and_out_whether_the_container_runs_or_not() {
     hull.docker([
         "create",
         "--name",
-        "c",
+        "tug",
         "busybox",
         "sh",
         "-c",
         "cat /tmp/in; echo x > /made",
     ])
     .ok();
-    hull.docker(["cp", &at("in"), "c:/tmp/"]).ok();
-    hull.docker(["start", "-a", "c"])
+    hull.docker(["cp", &at("in"), "tug:/tmp/"]).ok();
+    hull.docker(["start", "-a", "tug"])
         .expect(0, "from the host\n");
-    hull.docker(["cp", "c:/made", &at("out")]).ok();
+    hull.docker(["cp", "tug:/made", &at("out")]).ok();
     assert_eq!(fs::read_to_string(at("out")).unwrap(), "x\n");
-    let listed = hull.docker(["cp", "c:/etc", &at("etc")]);
+    let listed = hull.docker(["cp", "tug:/etc", &at("etc")]);
     listed.ok();
     assert!(fs::metadata(at("etc/passwd")).unwrap().is_file());
-    hull.docker(["cp", "c:/nosuch", "."])
-        .fails(1, "Could not find the file /nosuch in container c");
-    hull.docker(["diff", "c"])
+    hull.docker(["cp", "tug:/nosuch", "."])
+        .fails(1, "Could not find the file /nosuch in container tug");
+    hull.docker(["diff", "tug"])
         .expect(0, "A /made\nC /tmp\nA /tmp/in\n");
-    hull.docker(["rm", "c"]).ok();
+    hull.docker(["rm", "tug"]).ok();
 }
 
 #[test]
@@ -41,12 +41,12 @@ fn a_running_container_s_changes_become_an_image() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("root.tar");
     let script = "echo hi > /root/new; rm /etc/group; echo ready; sleep 1000";
-    let id = hull.docker(["run", "-d", "--name", "c", "busybox", "sh", "-c", script]);
+    let id = hull.docker(["run", "-d", "--name", "tug", "busybox", "sh", "-c", script]);
     let id = id.ok().to_owned();
-    hull_tests::eventually("it is ready", || hull.docker(["logs", "c"]).ok() == "ready");
+    hull_tests::eventually("it is ready", || hull.docker(["logs", "tug"]).ok() == "ready");
     hull.docker(["diff", &id[..5]])
         .expect(0, "C /etc\nD /etc/group\nC /root\nA /root/new\n");
-    let export = ["export", "-o", file.to_str().unwrap(), "c"];
+    let export = ["export", "-o", file.to_str().unwrap(), "tug"];
     hull.docker(export).ok();
     let names = std::process::Command::new("tar")
         .arg("-tf")
@@ -68,7 +68,7 @@ fn a_running_container_s_changes_become_an_image() {
         "why",
         "-c",
         "CMD cat /root/new",
-        "c",
+        "tug",
         "made:v1",
     ]);
     assert!(made.ok().starts_with("sha256:"));
@@ -77,6 +77,6 @@ fn a_running_container_s_changes_become_an_image() {
         .fails(1, "No such file or directory");
     let history = hull.docker(["history", "--format", "{{.Comment}}", "made:v1"]);
     assert_eq!(history.ok().lines().next(), Some("why"));
-    hull.docker(["exec", "c", "true"]).expect(0, "");
-    hull.docker(["rm", "-f", "c"]).ok();
+    hull.docker(["exec", "tug", "true"]).expect(0, "");
+    hull.docker(["rm", "-f", "tug"]).ok();
 }
