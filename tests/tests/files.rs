@@ -43,7 +43,9 @@ fn a_running_container_s_changes_become_an_image() {
     let script = "echo hi > /root/new; rm /etc/group; echo ready; sleep 1000";
     let id = hull.docker(["run", "-d", "--name", "tug", "busybox", "sh", "-c", script]);
     let id = id.ok().to_owned();
-    hull_tests::eventually("it is ready", || hull.docker(["logs", "tug"]).ok() == "ready");
+    hull_tests::eventually("it is ready", || {
+        hull.docker(["logs", "tug"]).ok() == "ready"
+    });
     hull.docker(["diff", &id[..5]])
         .expect(0, "C /etc\nD /etc/group\nC /root\nA /root/new\n");
     let export = ["export", "-o", file.to_str().unwrap(), "tug"];
