@@ -1,4 +1,4 @@
-//! What a host, or whoever sits between, can send to the agent: any bytes on either port. Only
+//! What a host, or whoever sits between, can send to the agent: any bytes on any port. Only
 //! the machine is missing, so a container is refused once its specification has been read.
 #![no_main]
 
@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use std::sync::OnceLock;
 
 use hull_agent::platform::{Platform, PlatformError};
-use hull_agent::{Agent, Port, Server};
+use hull_agent::{Agent, Port, Server, Trees};
 use hull_protocol::agent::{Call, Request, RootFs};
 use hull_protocol::frame;
 use libfuzzer_sys::fuzz_target;
@@ -32,6 +32,9 @@ impl Platform for Nothing {
         Self::refuse()
     }
     fn root(&self, _: &RootFs) -> Result<OwnedFd, PlatformError> {
+        Self::refuse()
+    }
+    fn files(&self) -> Result<Trees, PlatformError> {
         Self::refuse()
     }
     fn cgroup(&self) -> PathBuf {
@@ -76,6 +79,7 @@ fuzz_target!(|bytes: &[u8]| {
     };
     let hello = frame::encode(&hello).expect("a frame");
     throw(server, Port::Stream, &[], bytes);
+    throw(server, Port::Files, &[], bytes);
     throw(server, Port::Control, &[], bytes);
     throw(server, Port::Control, &hello, bytes);
     // As the body of one frame, so that the length need not be found.
