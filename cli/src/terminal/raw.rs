@@ -28,7 +28,8 @@ impl RawMode {
         raw.make_raw();
         *BEFORE.lock().unwrap_or_else(PoisonError::into_inner) = Some(before);
         let mode = RawMode(());
-        tcsetattr(io::stdin(), OptionalActions::Flush, &raw)?;
+        // At once: what was typed ahead is for the container.
+        tcsetattr(io::stdin(), OptionalActions::Now, &raw)?;
         Ok(mode)
     }
 }

@@ -8,7 +8,10 @@ fn tar(name: &str) -> Vec<u8> {
     let dir = tempfile::tempdir().unwrap();
     std::fs::write(dir.path().join(name), name).unwrap();
     let mut tar = Command::new("tar");
-    tar.arg("-C").arg(dir.path()).args(["-cf", "-", name]);
+    // Twice the same bytes, also in different seconds.
+    tar.args(["--mtime=@0", "-C"])
+        .arg(dir.path())
+        .args(["-cf", "-", name]);
     tar.output().unwrap().stdout
 }
 
