@@ -127,9 +127,10 @@ impl LogWriter {
             bytes: record.bytes.slice(skip..),
             ..record.clone()
         };
+        // What is known already counts too: the journal holds it behind what is held back here.
         self.weight = self
             .weight
-            .saturating_add(fresh.bytes.len() as u64 + RECORD_COST);
+            .saturating_add(record.bytes.len() as u64 + RECORD_COST);
         self.split(stream, &fresh, lines);
         self.handled = self.handled.max(record.end());
         for stream in [StdStream::Stdout, StdStream::Stderr] {

@@ -179,3 +179,31 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_held_line_is_let_go_also_behind_what_an_earlier_engine_stored() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("log");
+    let records = [
+        record(0, Output::Stderr, b"part"),
+        record(4, Output::Stdout, "line\n".repeat(13_000).as_bytes()),
+    ];
+    let mut writer = LogWriter::open(&path, 0).unwrap();
+    writer.append(&records).1.unwrap();
+    assert_eq!(writer.resume_at(), 0, "less than the journal may hold");
+    // The guest waits with a full journal: nothing new comes behind these.
+    let mut again = LogWriter::open(&path, 0).unwrap();
+    again.append(&records).1.unwrap();
+    let more = record(
+        65_004,
+        Output::Stdout,
+        b"more than fits\n".repeat(40).as_slice(),
+    );
+    again.append(&[more]).1.unwrap();
+    assert!(again.resume_at() > 0, "the held line was written");
+    assert_eq!(text(&path, StdStream::Stderr), "part");
+    assert_eq!(
+        text(&path, StdStream::Stdout).matches("line\n").count(),
+        13_000
+    );
+}
