@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use hull_protocol::files::{Change, ChangeKind};
 use rustix::fs::{Mode, OFlags, ResolveFlags, Stat};
 
-use super::pack::{is_opaque, is_whiteout};
+use super::pack::{children, is_opaque, is_whiteout};
 use super::{FilesError, Step};
 
 /// A folder of the time before the container.
@@ -150,18 +150,11 @@ fn judge(now: &Metadata, before: Option<&Stat>) -> Option<ChangeKind> {
 
 /// Puts what is in a folder on the list, the last first.
 fn enter(lower: &Lower, path: &Path, waiting: &mut Vec<Place>) -> Result<(), FilesError> {
-    let entries = match fs::read_dir(path) {
-        Ok(entries) => entries,
-        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
-        Err(e) => return Err(e).step("open", path.display()),
-    };
     let mut names: BTreeMap<OsString, bool> = BTreeMap::new();
     if is_opaque(path) {
         names.extend(lower.names(path).into_iter().map(|name| (name, false)));
     }
-    for entry in entries {
-        names.insert(entry.step("read", path.display())?.file_name(), true);
-    }
+    names.extend(children(path)?.into_iter().map(|name| (name, true)));
     waiting.extend(names.into_iter().rev().map(|(name, here)| {
         let path = path.join(name);
         match here {

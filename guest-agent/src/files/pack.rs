@@ -365,7 +365,7 @@ fn sibling(name: &[u8], prefix: &[u8]) -> Vec<u8> {
 }
 
 /// Names in a folder, in order, so that the same tree makes the same archive.
-fn children(path: &Path) -> Result<Vec<OsString>, FilesError> {
+pub(super) fn children(path: &Path) -> Result<Vec<OsString>, FilesError> {
     let entries = match fs::read_dir(path) {
         Ok(entries) => entries,
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),

@@ -17,18 +17,11 @@ use super::unpack::{self, Rules, unpack};
 use super::{FilesError, Trees, cage};
 use crate::agent::Agent;
 use crate::container::user::Accounts;
-use crate::server::OPENING;
+use crate::server::opening;
 
 /// Serves a connection until its one archive is through.
 pub(crate) fn serve(agent: &Agent, connection: &UnixStream) {
-    let opened = || -> io::Result<Open> {
-        connection.set_read_timeout(Some(OPENING))?;
-        let mut reader = connection;
-        let open = frame::read(&mut reader)?;
-        connection.set_read_timeout(None)?;
-        Ok(open)
-    };
-    if let Ok(open) = opened() {
+    if let Ok(open) = opening::<Open>(connection) {
         // A connection that breaks has nobody left to tell.
         let _ = match agent.files() {
             Ok(trees) => answer(agent, &trees, &open, connection),

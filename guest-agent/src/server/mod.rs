@@ -11,13 +11,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use hull_protocol::frame;
+use serde::de::DeserializeOwned;
+
 use crate::agent::Agent;
 use crate::{files, thread};
 
 /// The most connections at once, of all kinds.
 const MAX_CONNECTIONS: usize = 128;
-/// How long a new stream connection may take to say what it wants.
-pub(crate) const OPENING: Duration = Duration::from_secs(10);
+/// How long a new connection may take to say what it wants.
+const OPENING: Duration = Duration::from_secs(10);
 
 /// Which port a connection came in at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,6 +68,14 @@ impl Server {
         })?;
         Ok(())
     }
+}
+
+/// What a new connection is for: its first frame, if it comes in time.
+pub(crate) fn opening<T: DeserializeOwned>(mut connection: &UnixStream) -> io::Result<T> {
+    connection.set_read_timeout(Some(OPENING))?;
+    let open = frame::read(&mut connection)?;
+    connection.set_read_timeout(None)?;
+    Ok(open)
 }
 
 /// One of a limited number, given back when dropped.

@@ -12,19 +12,12 @@ use hull_protocol::stream::{Channel, MAX_STDIN_CHUNK, Open, Opened, Output};
 use crate::agent::Agent;
 use crate::process::Process;
 use crate::process::stdin::Written;
-use crate::server::OPENING;
+use crate::server::opening;
 use crate::{process, thread};
 
 /// Serves a connection until either side is done with it.
 pub(crate) fn serve(agent: &Agent, connection: &UnixStream) {
-    let opened = || -> std::io::Result<Open> {
-        connection.set_read_timeout(Some(OPENING))?;
-        let mut reader = connection;
-        let open = frame::read(&mut reader)?;
-        connection.set_read_timeout(None)?;
-        Ok(open)
-    };
-    if let Ok(open) = opened() {
+    if let Ok(open) = opening::<Open>(connection) {
         match agent.process(&open.process) {
             Err(refused) => answer(connection, &Err(refused)),
             Ok(process) => match open.channel {
