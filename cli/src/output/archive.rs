@@ -37,7 +37,7 @@ impl<'a> Output<'a> {
     /// Takes the archive in.
     pub(crate) async fn write(&self, chunks: Chunks) -> Result<(), Failure> {
         match self.path {
-            None => copy(chunks, &mut io::stdout().lock()).await,
+            None => copy(chunks, &mut io::stdout().lock()).await.map(drop),
             Some(path) => aside(chunks, path, self.failure).await,
         }
     }
@@ -88,7 +88,7 @@ async fn aside(chunks: Chunks, path: &Path, failure: &str) -> Result<(), Failure
         .open(&beside)
         .map_err(failed)?;
     let written = match copy(chunks, &mut file).await {
-        Ok(()) => file
+        Ok(_) => file
             .sync_all()
             .and_then(|()| fs::rename(&beside, path))
             .map_err(failed),
@@ -101,11 +101,15 @@ async fn aside(chunks: Chunks, path: &Path, failure: &str) -> Result<(), Failure
     written
 }
 
-async fn copy(mut chunks: Chunks, out: &mut impl Write) -> Result<(), Failure> {
+/// Copies all of it; says how many bytes that were.
+pub(crate) async fn copy(mut chunks: Chunks, out: &mut impl Write) -> Result<u64, Failure> {
+    let mut total = 0;
     while let Some(chunk) = chunks.next().await? {
         out.write_all(&chunk)?;
+        total += chunk.len() as u64;
     }
-    Ok(out.flush()?)
+    out.flush()?;
+    Ok(total)
 }
 
 #[cfg(test)]

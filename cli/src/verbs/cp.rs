@@ -16,6 +16,7 @@ use crate::copy::place::{Place, split};
 use crate::copy::plan::{There, plan};
 use crate::copy::unpack::{Warnings, unpack};
 use crate::failure::Failure;
+use crate::output::archive::copy;
 use crate::output::size;
 use crate::spec::system_reason;
 use crate::terminal::stdout_is_terminal;
@@ -236,14 +237,13 @@ async fn into(
     let sent = client.put(&url(container), &query, body).await;
     let packed = packing.await.map_err(|e| Failure::new(e.to_string()))?;
     match (sent, packed) {
-        (Ok(()), Ok(total)) => Ok(total),
-        // What the daemon says matters more than that nobody listened any more.
-        (Err(error), Err(local)) if local.kind() != io::ErrorKind::BrokenPipe => {
-            drop(error);
+        // A file here that could not be read is why the daemon got no whole archive.
+        (_, Err(local)) if local.kind() != io::ErrorKind::BrokenPipe => {
             Err(Failure::new(local.to_string()))
         }
+        // And a daemon that has refused it is why nobody listened any more.
         (Err(error), _) => Err(error.into()),
-        (Ok(()), Err(local)) => Err(Failure::new(local.to_string())),
+        (Ok(()), packed) => packed.map_err(|local| Failure::new(local.to_string())),
     }
 }
 
@@ -274,16 +274,6 @@ fn look(path: &str) -> Result<There, Failure> {
         }
         Err(e) => Err(Failure::new(format!("lstat {path}: {}", system_reason(&e)))),
     }
-}
-
-async fn copy(mut archive: Chunks, out: &mut impl Write) -> Result<u64, Failure> {
-    let mut total = 0;
-    while let Some(chunk) = archive.next().await? {
-        out.write_all(&chunk)?;
-        total += chunk.len() as u64;
-    }
-    out.flush()?;
-    Ok(total)
 }
 
 /// Pieces of an archive for a reader that blocks.
