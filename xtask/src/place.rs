@@ -47,9 +47,6 @@ impl Place {
             Self::Host => Command::new(program),
             Self::Machine => {
                 let mut machine = command(layout.bin("hull"), ["machine", "exec", "--"]);
-                // One emulated processor: with two, the machine's kernel now and then trips over
-                // code that it rewrites while the other runs it.
-                machine.env("HULL_MACHINE_CPUS", "1");
                 machine.arg(program);
                 machine
             }

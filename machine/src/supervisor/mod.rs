@@ -42,6 +42,9 @@ use crate::target::Target;
 /// From QEMU's start to an answer through the tunnel, on a busy emulated machine.
 const BOOT_DEADLINE: Duration = Duration::from_secs(150);
 
+/// How often a machine whose kernel dies before it answers is booted.
+const BOOT_TRIES: u32 = 3;
+
 /// From the request to turn off to QEMU's end.
 pub(crate) const STOP_DEADLINE: Duration = Duration::from_secs(30);
 
@@ -172,16 +175,62 @@ fn start(spec: &Path) -> Result<Machine, SupervisorError> {
     let boot = bootfiles::prepare(&parts, &paths.boot)?;
     disk::ensure(&parts.mkfs, &paths.disk(), options.disk_gib)?;
     fs::create_dir_all(crate::settings::DATA).map_err(system("make the daemon's folder"))?;
-    boot_machine(&parts, options, paths, &boot, alive)
+    let booted = boot_in_tries(|| boot_once(&parts, &options, &paths, &boot), &report)?;
+    let machine = Machine {
+        shared: Arc::new(Shared {
+            options,
+            mux: booted.mux,
+            published: publish::Published::default(),
+            started: booted.started,
+            qemu: booted.qemu.id(),
+            stopping: Mutex::new(false),
+        }),
+        qemu: booted.qemu,
+        virtiofsd: booted.virtiofsd,
+        paths,
+        _alive: alive,
+    };
+    machine
+        .listen()
+        .map_err(system("listen for the machine's clients"))?;
+    Ok(machine)
 }
 
-fn boot_machine(
+/// Boots again where the emulator, not the machine, was the reason that a boot failed: an
+/// emulated processor may run into an instruction that another one is just rewriting, and the
+/// kernel then stops.
+fn boot_in_tries<B>(
+    mut boot: impl FnMut() -> Result<B, SupervisorError>,
+    report: &dyn Fn(&Report),
+) -> Result<B, SupervisorError> {
+    for next in 2..=BOOT_TRIES {
+        match boot() {
+            Err(error @ SupervisorError::Died(..)) => {
+                eprintln!("{error}");
+                report(&Report::Progress(format!(
+                    "the machine died while booting: booting it again ({next} of {BOOT_TRIES})"
+                )));
+            }
+            other => return other,
+        }
+    }
+    boot()
+}
+
+/// QEMU with a guest that answers.
+struct Booted {
+    mux: Mux,
+    qemu: Guarded,
+    virtiofsd: Guarded,
+    started: Instant,
+}
+
+fn boot_once(
     parts: &Parts,
-    options: Options,
-    paths: Paths,
+    options: &Options,
+    paths: &Paths,
     boot: &bootfiles::BootFiles,
-    alive: File,
-) -> Result<Machine, SupervisorError> {
+) -> Result<Booted, SupervisorError> {
     report(&Report::Progress(format!(
         "booting the machine {}",
         options.name
@@ -203,7 +252,7 @@ fn boot_machine(
         Clock::Instructions => tsc::COUNTING,
     };
     let number = process::number(&theirs);
-    let (program, arguments) = command::qemu(parts, &options, &paths, boot, speed, number);
+    let (program, arguments) = command::qemu(parts, options, paths, boot, speed, number);
     let mut qemu = Guarded::spawn(&program, &arguments, &theirs.into(), process::Output::Pipe)
         .map_err(system("start QEMU"))?;
     if let Some(output) = qemu.take_output() {
@@ -213,26 +262,13 @@ fn boot_machine(
     let served = mux.clone();
     thread::spawn(move || served.serve(tunnel, |stream, _| stream.reset()));
 
-    await_ready(&mux, &mut qemu, &paths)?;
-    let shared = Arc::new(Shared {
-        options,
+    await_ready(&mux, &mut qemu, paths)?;
+    Ok(Booted {
         mux,
-        published: publish::Published::default(),
-        started,
-        qemu: qemu.id(),
-        stopping: Mutex::new(false),
-    });
-    let machine = Machine {
-        shared,
         qemu,
         virtiofsd,
-        paths,
-        _alive: alive,
-    };
-    machine
-        .listen()
-        .map_err(system("listen for the machine's clients"))?;
-    Ok(machine)
+        started,
+    })
 }
 
 /// Waits for the guest's first word, QEMU's end, or the deadline.
@@ -305,4 +341,49 @@ fn spawn_acceptor(listener: UnixListener, serve: impl Fn(UnixStream) + Send + Sy
             let _ = thread::Builder::new().spawn(move || serve(socket));
         }
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::{Cell, RefCell};
+
+    use super::*;
+
+    fn died() -> SupervisorError {
+        SupervisorError::Died("signal: 9".into(), Tail(String::new()))
+    }
+
+    /// Boots that end as told, and what was said of them.
+    fn boot(ends: Vec<Result<u32, SupervisorError>>) -> (Result<u32, SupervisorError>, u32, usize) {
+        let (boots, told) = (Cell::new(0), RefCell::new(Vec::new()));
+        let mut ends = ends.into_iter();
+        let result = boot_in_tries(
+            || {
+                boots.set(boots.get() + 1);
+                ends.next().unwrap_or_else(|| Err(died()))
+            },
+            &|report| told.borrow_mut().push(format!("{report:?}")),
+        );
+        (result, boots.get(), told.into_inner().len())
+    }
+
+    #[test]
+    fn machine_whose_kernel_died_is_booted_again_and_that_is_told() {
+        let (result, boots, told) = boot(vec![Err(died()), Ok(7)]);
+        assert_eq!((result.unwrap(), boots, told), (7, 2, 1));
+    }
+
+    #[test]
+    fn machine_that_always_dies_is_given_up() {
+        let (result, boots, told) = boot(vec![]);
+        assert!(matches!(result, Err(SupervisorError::Died(..))));
+        assert_eq!((boots, told), (BOOT_TRIES, 2));
+    }
+
+    #[test]
+    fn what_another_boot_cannot_mend_is_not_tried_again() {
+        let (result, boots, told) = boot(vec![Err(SupervisorError::Deadline(Tail(String::new())))]);
+        assert!(matches!(result, Err(SupervisorError::Deadline(_))));
+        assert_eq!((boots, told), (1, 0));
+    }
 }
