@@ -64,6 +64,11 @@ impl Layout {
         self.root.join("target/bench")
     }
 
+    /// What a conformance suite wrote.
+    pub(crate) fn conformance(&self) -> PathBuf {
+        self.root.join("target/conformance")
+    }
+
     /// What outlives the checkout, because it takes minutes to make again.
     pub(crate) fn cache(&self) -> PathBuf {
         let base = env::var_os("XDG_CACHE_HOME")

@@ -9,6 +9,7 @@ mod bench;
 mod bootstrap;
 mod build;
 mod busybox;
+mod conformance;
 mod cpio;
 mod demo;
 mod e2e;
@@ -77,6 +78,12 @@ const CHORES: &[(&str, &str, &str, Chore)] = &[
         "[--seconds N] [TARGET...]",
         "feed hostile bytes to whatever parses them",
         fuzz::run,
+    ),
+    (
+        "conformance",
+        "--suite PATH [--profile NAME]",
+        "run the OCI distribution suite against our registry",
+        conformance::run,
     ),
     (
         "tidy",
