@@ -16,7 +16,7 @@ use rusqlite::{Connection, Row, TransactionBehavior};
 use crate::error::StoreError;
 
 /// Never changed, only added to: what a step made is on people's disks.
-const STEPS: &[&str] = &[IMAGES, REGISTRY];
+const STEPS: &[&str] = &[IMAGES, REGISTRY, CACHED];
 
 const IMAGES: &str = "
 CREATE TABLE images (
@@ -132,6 +132,14 @@ CREATE TABLE registry_tags (
     FOREIGN KEY (repository, manifest) REFERENCES registry_manifests ON DELETE CASCADE
 ) STRICT;
 CREATE INDEX registry_tags_by_manifest ON registry_tags (repository, manifest);
+";
+
+/// Repositories that are copies of another registry's (see `repositories::cached`).
+const CACHED: &str = "
+CREATE TABLE registry_cached (
+    repository INTEGER PRIMARY KEY REFERENCES registry_repositories ON DELETE CASCADE,
+    upstream   TEXT NOT NULL                 -- its address
+) STRICT;
 ";
 
 pub(crate) fn open(path: &Path) -> Result<Connection, StoreError> {

@@ -2,14 +2,15 @@
 
 use std::io::Read;
 
-use ureq::http::header::RANGE;
+use ureq::http::header::{CONTENT_LENGTH, RANGE};
 use ureq::http::{Method, StatusCode};
 
 use crate::digest::Digest;
-use crate::manifest::Descriptor;
+use crate::manifest::{Descriptor, describe};
 
 use super::connection::Pause;
 use super::manifests::MAX_MANIFEST;
+use super::upstream::no_length;
 use super::wire::{Call, body_cause};
 use super::{Connection, RemoteError, Scope};
 
@@ -42,6 +43,23 @@ impl Connection {
         }
     }
 
+    /// A blob of which no more than the digest is known: as long as the registry says.
+    pub(crate) fn download_all<'a>(
+        &'a self,
+        path: &'a str,
+        digest: Digest,
+    ) -> Result<Download<'a>, RemoteError> {
+        let url = self.url(&format!("{path}/blobs/{digest}"));
+        let answer = self.ask(&Call::new(Method::GET, &*url), &Scope::pull(path))?;
+        let length = answer.header(&CONTENT_LENGTH);
+        let length = length.and_then(|text| text.parse().ok());
+        Ok(Download {
+            size: length.ok_or_else(|| no_length(url))?,
+            reader: Some(answer.reader()),
+            ..self.download(path, &describe("", digest, 0))
+        })
+    }
+
     /// A small blob in memory: a configuration.
     pub(crate) fn document(&self, path: &str, blob: &Descriptor) -> Result<Vec<u8>, RemoteError> {
         if blob.size > MAX_MANIFEST {
@@ -72,6 +90,11 @@ impl Connection {
 }
 
 impl Download<'_> {
+    /// How much there is.
+    pub(crate) fn size(&self) -> u64 {
+        self.size
+    }
+
     /// How much has come.
     pub(crate) fn done(&self) -> u64 {
         self.done

@@ -186,14 +186,14 @@ impl Remote {
     }
 }
 
-fn accepting(method: Method, url: String) -> Call<'static> {
+pub(super) fn accepting(method: Method, url: String) -> Call<'static> {
     let types = manifest::READABLE.iter();
     types.fold(Call::new(method, url), |call, one| {
         call.header(ACCEPT, *one)
     })
 }
 
-fn content_digest(answer: &Answer) -> Option<Digest> {
+pub(super) fn content_digest(answer: &Answer) -> Option<Digest> {
     answer.header(&CONTENT_DIGEST)?.parse().ok()
 }
 
@@ -203,7 +203,7 @@ fn media_type(header: &str) -> String {
 }
 
 /// `Link: <…>; rel="next"`, on the same host.
-fn next_page(answer: &Answer, url: &str) -> Option<String> {
+pub(super) fn next_page(answer: &Answer, url: &str) -> Option<String> {
     let link = answer.header(&ureq::http::header::LINK)?;
     let (target, rest) = link.strip_prefix('<')?.split_once('>')?;
     if !rest.contains("next") || !target.starts_with('/') && !target.starts_with('?') {

@@ -16,6 +16,7 @@
 //! | `wire`, `connection` | one request as it goes out; authorised, redirected, retried |
 //! | `manifests`, `download`, `upload` | the protocol's objects |
 //! | `login`, `search` | what is not about images |
+//! | `upstream` | all of it for who passes it on: a cache |
 
 mod authority;
 mod cancel;
@@ -33,6 +34,9 @@ mod settings;
 mod tls;
 mod token;
 mod upload;
+mod upstream;
+#[cfg(test)]
+mod upstream_tests;
 mod wire;
 
 #[cfg(test)]
@@ -53,6 +57,7 @@ pub use manifests::Described;
 pub(crate) use manifests::Fetched;
 pub use search::Hit;
 pub use settings::{InsecureRegistry, Mirror, Patience, SettingsError};
+pub use upstream::{Trouble, Upstream, UpstreamError, UpstreamManifest, UpstreamTags};
 
 pub(crate) use upload::{Upload, Uploaded};
 

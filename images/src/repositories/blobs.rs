@@ -15,7 +15,7 @@ use crate::store::now;
 
 /// A client that is told that a blob is here will not send it. So much longer it is kept at least,
 /// and so seldom is that written down.
-const TOUCH: i64 = 10 * 60 * 1_000_000_000;
+pub(super) const TOUCH: i64 = 10 * 60 * 1_000_000_000;
 
 /// A blob that a repository has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

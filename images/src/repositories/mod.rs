@@ -17,6 +17,9 @@
 //! manifest *means* is not known here; `hull-registry` reads it.
 
 mod blobs;
+mod cached;
+#[cfg(test)]
+mod cached_tests;
 mod listing;
 mod manifests;
 mod names;
@@ -35,6 +38,7 @@ use crate::error::StoreError;
 use crate::store::{Inner, Store, now};
 
 pub use blobs::{Blob, BlobFile};
+pub use cached::Origin;
 pub use listing::{Page, Referrer};
 pub use manifests::{Manifest, ManifestKey, NewManifest, Pushed};
 pub use names::{ContentDigest, RepositoryName, TagName};

@@ -114,6 +114,11 @@ impl Upload {
         self.size
     }
 
+    /// What has arrived, for who reads it while more comes.
+    pub fn reader(&self) -> Result<File, StoreError> {
+        File::open(&self.path).map_err(StoreError::file("open", &self.path))
+    }
+
     /// Adds bytes. After an error the upload has a prefix of them.
     pub fn append(&mut self, mut bytes: &[u8]) -> Result<(), StoreError> {
         while !bytes.is_empty() {
