@@ -42,6 +42,16 @@
 //! timeout = "5s"
 //! attempts = 5
 //!
+//! [cache]                          # of another registry: nobody pushes to it
+//! upstream = "https://registry-1.docker.io"
+//! credentials = "/etc/hull/upstream"      # user:password, if it wants such
+//! certificates = "/etc/hull/certs.d"      # host:port/*.crt: whom to trust there
+//! insecure = false                        # true: without TLS, or with anybody's certificate
+//! expire = "7d"                           # what was not used for so long is removed
+//! timeout = "30s"
+//! attempts = 3
+//! retry = "10s"                           # copies are given so long if it did not answer
+//!
 //! [limits]
 //! webhooks = 8                     # requests to hooks at once
 //! manifest = "4MiB"
@@ -92,6 +102,7 @@ pub struct Config {
     /// Scheme, host and port by which others reach the registry: where hooks call back.
     pub external_url: Option<String>,
     pub limits: Limits,
+    pub cache: Option<crate::cache::Settings>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -287,7 +298,7 @@ fn size<'de, D: Deserializer<'de>>(from: D) -> Result<u64, D::Error> {
     parse_size(&text).ok_or_else(|| not("a size as 10GiB", &text))
 }
 
-fn duration<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
+pub(crate) fn duration<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
     let text = String::deserialize(from)?;
     parse_duration(&text).ok_or_else(|| not("a duration as 90s or 24h", &text))
 }

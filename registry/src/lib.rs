@@ -13,6 +13,7 @@
 
 pub mod access;
 mod api;
+pub mod cache;
 pub mod config;
 mod happened;
 mod http;

@@ -15,6 +15,7 @@ pub(crate) enum Code {
     Unauthorized,
     Denied,
     Unavailable,
+    TooManyRequests,
     DigestInvalid,
     SizeInvalid,
     RangeInvalid,
@@ -39,6 +40,7 @@ impl Code {
             Code::Unauthorized => ("UNAUTHORIZED", 401, "authentication required"),
             Code::Denied => ("DENIED", 403, "requested access to the resource is denied"),
             Code::Unavailable => ("UNAVAILABLE", 503, "service unavailable"),
+            Code::TooManyRequests => ("TOOMANYREQUESTS", 429, "too many requests"),
             Code::DigestInvalid => (
                 "DIGEST_INVALID",
                 400,

@@ -14,6 +14,7 @@ use hyper::{Method, Request, Response};
 
 use crate::access::{Access, Action, Actor, HtpasswdError, Pattern};
 use crate::api::{self, Call};
+use crate::cache::{Cache, CacheError};
 use crate::config::Config;
 use crate::happened::Happened;
 use crate::http::body::{Body, Upload};
@@ -63,6 +64,7 @@ pub(crate) struct Inner {
     show_metrics: bool,
     log: AccessLog,
     pub(crate) webhooks: Webhooks,
+    pub(crate) cache: Option<Cache>,
 }
 
 /// Why a registry cannot be made of a configuration.
@@ -75,6 +77,10 @@ pub enum SetupError {
         path: String,
         source: std::io::Error,
     },
+    #[error("cannot be a cache: {0}")]
+    Cache(#[from] CacheError),
+    #[error("a cache has no quota: say how long it keeps what nobody uses (expire)")]
+    CacheWithQuota,
 }
 
 impl Registry {
@@ -92,6 +98,7 @@ impl Registry {
                 show_metrics: false,
                 log: AccessLog::Off,
                 webhooks: Webhooks::default(),
+                cache: None,
             }),
         }
     }
@@ -104,6 +111,11 @@ impl Registry {
             source,
         })?;
         let repositories = Repositories::new(store);
+        let cache = match &config.cache {
+            None => None,
+            Some(_) if !config.quota.is_empty() => return Err(SetupError::CacheWithQuota),
+            Some(settings) => Some(Cache::new(settings, repositories.clone())?),
+        };
         let most = config.limits.webhooks;
         let hooks = config.webhooks.clone();
         let inner = Inner {
@@ -121,6 +133,7 @@ impl Registry {
             delete: config.delete.unwrap_or(true),
             show_metrics: config.metrics,
             log,
+            cache,
         };
         Ok(Registry {
             inner: Arc::new(inner),
@@ -129,7 +142,21 @@ impl Registry {
 
     /// Removes what nothing needs, beside everything else. Blocks.
     pub fn sweep(&self, keep: Keep) -> Result<Swept, RepositoryError> {
-        self.inner.repositories.sweep(keep)
+        let mut swept = self.inner.repositories.sweep(keep)?;
+        if let Some(cache) = &self.inner.cache {
+            let expired = cache.expire()?;
+            swept.manifests += expired.manifests;
+            swept.blobs += expired.blobs;
+            swept.bytes += expired.bytes;
+        }
+        Ok(swept)
+    }
+
+    /// Ends what is asked of other registries. The last thing that happens to a registry.
+    pub(crate) fn close(&self) {
+        if let Some(cache) = &self.inner.cache {
+            cache.close();
+        }
     }
 
     /// Answers a request.
@@ -259,8 +286,11 @@ impl Registry {
         };
         let action = action(endpoint, method);
         self.inner.allow(actor, name, action).await?;
+        // Whoever owns a cache may have it forget a repository; what is upstream stays.
+        let is_copy = self.inner.cache.is_some() && !matches!(endpoint, Endpoint::Record(_));
         let refused = match action {
             Action::Pull => false,
+            Action::Push | Action::Delete if is_copy => true,
             Action::Push => self.inner.read_only,
             Action::Delete if *method == Method::PATCH => self.inner.read_only,
             Action::Delete => self.inner.read_only || !self.inner.delete,

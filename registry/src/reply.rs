@@ -38,6 +38,14 @@ impl Reply {
         self
     }
 
+    /// Adds a header if there is a value for it.
+    pub(crate) fn maybe(self, name: HeaderName, value: Option<impl Display>) -> Reply {
+        match value {
+            Some(value) => self.header(name, value),
+            None => self,
+        }
+    }
+
     /// Says how long the body would be: for `HEAD`.
     pub(crate) fn length(self, length: u64) -> Reply {
         self.header(CONTENT_LENGTH, length)

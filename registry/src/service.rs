@@ -82,9 +82,10 @@ impl Service {
             untagged: config.collect.untagged == Untagged::Keep,
         };
         let sweeping = sweep(registry.clone(), config.collect.every, keep, stop.clone());
-        let serving = serve(registry, listening, connections, stop.clone());
+        let serving = serve(registry.clone(), listening, connections, stop.clone());
         let serving = tokio::spawn(async move {
             tokio::join!(serving, sweeping);
+            registry.close();
         });
         Ok(Service {
             address,

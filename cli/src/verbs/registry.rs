@@ -62,6 +62,12 @@ struct Serve {
     /// Refuse pushes and deletes
     #[arg(long)]
     read_only: bool,
+    /// Be a cache of the registry at this address (https://HOST, or http://HOST on this machine)
+    #[arg(long, value_name = "URL")]
+    cache_of: Option<String>,
+    /// File with user:password for the registry that this is a cache of
+    #[arg(long, value_name = "FILE", requires = "cache_of")]
+    cache_credentials: Option<PathBuf>,
 }
 
 /// How the daemon's registry is.
@@ -151,6 +157,13 @@ impl Serve {
         }
         if let Some(htpasswd) = &self.htpasswd {
             config.auth = Some(config::Auth::with(htpasswd.clone()));
+        }
+        if let Some(upstream) = &self.cache_of {
+            let credentials = self.cache_credentials.clone();
+            config.cache = Some(hull_registry::cache::Settings::of(
+                upstream.clone(),
+                credentials,
+            ));
         }
         if let (Some(certificate), Some(key)) = (&self.tls_cert, &self.tls_key) {
             config.tls = Some(config::Tls {

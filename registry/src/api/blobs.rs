@@ -1,12 +1,14 @@
 //! Blobs: `GET`, `HEAD`, `DELETE /v2/<name>/blobs/<digest>`.
 
 use std::io::{Read, Seek, SeekFrom};
+use std::sync::Arc;
 
 use hull_images::repositories::{BlobFile, ContentDigest, RepositoryName};
 use hyper::StatusCode;
 use hyper::header::{ACCEPT_RANGES, CACHE_CONTROL, CONTENT_RANGE, CONTENT_TYPE, ETAG, RANGE};
 
 use super::Call;
+use crate::cache::{self, Blob, Coming};
 use crate::http::body;
 use crate::http::condition::{self, Condition};
 use crate::http::range::{Span, Wanted, wanted};
@@ -21,25 +23,32 @@ enum Found {
     Size(u64),
     Small(Vec<u8>),
     Large(BlobFile),
+    /// On its way into a cache.
+    Coming(Arc<Coming>),
 }
 
 pub(crate) async fn get(call: &Call<'_>, name: RepositoryName, digest: ContentDigest) -> Answer {
     let tag = condition::entity_tag(&digest);
     let condition = condition::check(call.headers, &tag);
     let size_only = call.is_head() || condition != Condition::Met;
-    let found = call.store(move |repositories| {
-        let known = repositories.blob(&name, &digest)?;
-        if size_only {
-            return Ok(Ok(Found::Size(known.size)));
+    let found = match (
+        find(call, &name, digest, size_only).await,
+        &call.registry.cache,
+    ) {
+        (Err(refusal), Some(cache)) if refusal.has(Code::BlobUnknown) => {
+            match cache.blob(&name, digest, size_only).await? {
+                Blob::Here => find(call, &name, digest, size_only).await?,
+                Blob::Size(size) => Found::Size(size),
+                Blob::Coming(coming) => Found::Coming(coming),
+            }
         }
-        let blob = repositories.open_blob(&name, &digest)?;
-        Ok(read_small(blob))
-    });
-    let found = found.await?.map_err(|error| internal(&error))?;
+        (found, _) => found?,
+    };
     let size = match &found {
         Found::Size(size) => *size,
         Found::Small(bytes) => bytes.len() as u64,
         Found::Large(blob) => blob.size,
+        Found::Coming(coming) => coming.size,
     };
     let reply = |status| {
         let reply = Reply::new(status).header(DOCKER_CONTENT_DIGEST, digest);
@@ -80,7 +89,30 @@ pub(crate) async fn get(call: &Call<'_>, name: RepositoryName, digest: ContentDi
             seek.map_err(|error| internal(&error))?;
             Ok(reply.body(body::file(blob.file, length)))
         }
+        Found::Coming(coming) => {
+            let start = span.map_or(0, |span| span.start);
+            Ok(reply.body(cache::body(coming, start, length)))
+        }
     }
+}
+
+/// Looks into the store.
+async fn find(
+    call: &Call<'_>,
+    name: &RepositoryName,
+    digest: ContentDigest,
+    size_only: bool,
+) -> Result<Found, Refusal> {
+    let name = name.clone();
+    let found = call.store(move |repositories| {
+        let known = repositories.blob(&name, &digest)?;
+        if size_only {
+            return Ok(Ok(Found::Size(known.size)));
+        }
+        let blob = repositories.open_blob(&name, &digest)?;
+        Ok(read_small(blob))
+    });
+    found.await?.map_err(|error| internal(&error))
 }
 
 fn read_small(mut blob: BlobFile) -> std::io::Result<Found> {

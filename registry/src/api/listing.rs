@@ -1,6 +1,6 @@
 //! Lists: `GET /v2/_catalog` and `GET /v2/<name>/tags/list`, by pages.
 
-use hull_images::repositories::{Page, RepositoryName};
+use hull_images::repositories::{Page, Repositories, RepositoryName};
 use hyper::StatusCode;
 use hyper::header::LINK;
 use serde_json::json;
@@ -26,10 +26,20 @@ pub(crate) async fn catalog(call: &Call<'_>) -> Answer {
 
 pub(crate) async fn tags(call: &Call<'_>, name: RepositoryName) -> Answer {
     let (last, limit) = wanted(call)?;
+    let upstream = match &call.registry.cache {
+        Some(cache) => cache.tags(&name, last.clone(), limit).await?,
+        None => None,
+    };
     let repository = name.clone();
-    let page =
-        call.store(move |repositories| repositories.tags(&repository, last.as_deref(), limit));
-    let page = page.await?;
+    let page = match upstream {
+        Some(page) => page,
+        None => {
+            let page = move |repositories: &Repositories| {
+                repositories.tags(&repository, last.as_deref(), limit)
+            };
+            call.store(page).await?
+        }
+    };
     let tags: Vec<_> = page.items.iter().map(ToString::to_string).collect();
     let reply = link(&format!("/v2/{name}/tags/list"), limit, &page);
     reply.json(&json!({"name": name.as_str(), "tags": tags}))

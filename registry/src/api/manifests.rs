@@ -5,10 +5,11 @@ use hull_images::repositories::{
     RepositoryName, TagName,
 };
 use hyper::StatusCode;
-use hyper::header::{CONTENT_TYPE, ETAG, LOCATION};
+use hyper::header::{CONTENT_TYPE, ETAG, LOCATION, WARNING};
 use serde_json::json;
 
 use super::Call;
+use crate::cache::Fresh;
 use crate::http::accept::Accepted;
 use crate::http::body;
 use crate::http::condition::{self, Condition};
@@ -16,11 +17,17 @@ use crate::manifest::{self, DOCKER_LIST, OCI_INDEX, OCI_MANIFEST};
 use crate::refusal::{Code, Refusal};
 use crate::reply::{Answer, DOCKER_CONTENT_DIGEST, OCI_SUBJECT, OCI_TAG, Reply};
 
+/// What a cache says with what may have changed upstream, as the specification has warnings.
+const STALE: &str = "299 - \"the upstream registry does not answer: this may be out of date\"";
 /// More tags than anybody gives at once.
 const MAX_TAGS: usize = 100;
 
 pub(crate) async fn get(call: &Call<'_>, name: RepositoryName, key: ManifestKey) -> Answer {
     let accepted = Accepted::of(call.headers);
+    let fresh = match &call.registry.cache {
+        Some(cache) => cache.manifest(&name, &key, &accepted).await?,
+        None => Fresh::Yes,
+    };
     let head = call.is_head();
     let headers = call.headers.clone();
     let registry = call.registry.clone();
@@ -39,6 +46,7 @@ pub(crate) async fn get(call: &Call<'_>, name: RepositoryName, key: ManifestKey)
         Reply::new(status)
             .header(DOCKER_CONTENT_DIGEST, manifest.digest)
             .header(ETAG, condition::entity_tag(&manifest.digest))
+            .maybe(WARNING, (fresh == Fresh::Unknown).then_some(STALE))
     };
     match condition {
         Condition::NotModified => return Ok(reply(StatusCode::NOT_MODIFIED).empty()),
@@ -135,6 +143,7 @@ pub(crate) async fn put(call: Call<'_>, name: RepositoryName, key: ManifestKey) 
             annotations: parsed.annotations,
             pusher: pusher.as_deref(),
         };
+        repositories.own(&repository)?;
         repositories.put_manifest(&repository, &new, quota)
     });
     pushed.await?;

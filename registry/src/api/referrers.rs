@@ -4,7 +4,7 @@
 //! `sha256-<hex>`. What they name there was pushed with a subject too, so it is found here by
 //! itself.
 
-use hull_images::repositories::{ContentDigest, Referrer, RepositoryName};
+use hull_images::repositories::{ContentDigest, Referrer, Repositories, RepositoryName};
 use hyper::StatusCode;
 use hyper::header::LINK;
 use serde_json::{Map, Value, json};
@@ -18,10 +18,23 @@ const MAX_BYTES: usize = 3 << 20;
 
 pub(crate) async fn list(call: &Call<'_>, name: RepositoryName, digest: ContentDigest) -> Answer {
     let wanted = call.query.get("artifactType").map(str::to_owned);
+    let upstream = match &call.registry.cache {
+        Some(cache) => cache.referrers(&name, &digest).await?,
+        None => None,
+    };
     let (repository, filter) = (name.clone(), wanted.clone());
-    let found = call
-        .store(move |repositories| repositories.referrers(&repository, &digest, filter.as_deref()));
-    let found = found.await?;
+    let found = match upstream {
+        Some(found) => {
+            let fits = |one: &Referrer| filter.is_none() || one.artifact_type == filter;
+            found.into_iter().filter(fits).collect()
+        }
+        None => {
+            let find = move |repositories: &Repositories| {
+                repositories.referrers(&repository, &digest, filter.as_deref())
+            };
+            call.store(find).await?
+        }
+    };
     let start = match call.query.get("last") {
         None => 0,
         Some(last) => found
