@@ -20,6 +20,13 @@
 //! service = "registry.example.com"
 //! lifetime = "5m"
 //!
+//! [tokens]                         # instead of [auth] and [[rights]]: another issuer's tokens
+//! realm = "https://auth.example.com/token"
+//! service = "registry.example.com"
+//! issuer = "auth.example.com"
+//! keys = "/etc/hull/issuer.json"   # public: a JWK set, or PEM (keys, certificates)
+//! leeway = "60s"
+//!
 //! [[rights]]
 //! users = ["ann", "@all"]          # @all: everybody with a password, @anonymous: those without
 //! repositories = ["team/**"]
@@ -103,6 +110,7 @@ pub struct Config {
     pub external_url: Option<String>,
     pub limits: Limits,
     pub cache: Option<crate::cache::Settings>,
+    pub tokens: Option<crate::access::Tokens>,
 }
 
 #[derive(Debug, Clone, Deserialize)]

@@ -12,7 +12,7 @@ use hyper::header::{CONTENT_LENGTH, EXPECT, HeaderName, HeaderValue, X_CONTENT_T
 use hyper::http::request::Parts;
 use hyper::{Method, Request, Response};
 
-use crate::access::{Access, Action, Actor, HtpasswdError, Pattern};
+use crate::access::{Access, Action, Actor, HtpasswdError, KeysError, Pattern};
 use crate::api::{self, Call};
 use crate::cache::{Cache, CacheError};
 use crate::config::Config;
@@ -77,6 +77,10 @@ pub enum SetupError {
         path: String,
         source: std::io::Error,
     },
+    #[error(transparent)]
+    Keys(#[from] KeysError),
+    #[error("with [tokens] the issuer says who may what: [auth] and [[rights]] must go")]
+    TokensWithRights,
     #[error("cannot be a cache: {0}")]
     Cache(#[from] CacheError),
     #[error("a cache has no quota: say how long it keeps what nobody uses (expire)")]
@@ -126,7 +130,13 @@ impl Registry {
                 patience: config.limits.patience,
                 ..Limits::default()
             },
-            access: Access::new(config.auth.as_ref(), config.rights.clone(), base)?,
+            access: match &config.tokens {
+                None => Access::new(config.auth.as_ref(), config.rights.clone(), base)?,
+                Some(_) if config.auth.is_some() || !config.rights.is_empty() => {
+                    return Err(SetupError::TokensWithRights);
+                }
+                Some(tokens) => Access::by_tokens(tokens)?,
+            },
             metrics: Metrics::default(),
             quota: config.quota.clone(),
             read_only: config.read_only,
@@ -282,7 +292,10 @@ impl Registry {
             return Ok(());
         }
         let Some(name) = endpoint.repository() else {
-            return self.inner.access.check_known(actor);
+            return match endpoint {
+                Endpoint::Catalog => self.inner.access.check_catalog(actor),
+                _ => self.inner.access.check_known(actor),
+            };
         };
         let action = action(endpoint, method);
         self.inner.allow(actor, name, action).await?;

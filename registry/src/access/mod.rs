@@ -2,13 +2,18 @@
 //!
 //! ```text
 //!  Authorization ──identify──► Actor ──check(action, repository)──► allowed, 401 or 403
-//!     htpasswd, token            │ rules of the configuration
+//!     htpasswd, token,           │ rules of the configuration
+//!     another issuer's token     │
 //!                                └ what the repository itself says: public, owner, collaborators
 //! ```
 
+mod der;
+mod foreign;
 mod htpasswd;
+mod keys;
 mod rules;
 mod token;
+mod watched;
 
 use std::collections::HashSet;
 
@@ -18,8 +23,11 @@ use hull_images::repositories::{Repositories, RepositoryName};
 use hyper::HeaderMap;
 use hyper::header::{AUTHORIZATION, WWW_AUTHENTICATE};
 
+pub use foreign::Tokens;
+use foreign::Trusted;
 pub(crate) use htpasswd::Htpasswd;
 pub use htpasswd::HtpasswdError;
+pub use keys::KeysError;
 pub use rules::{Action, Pattern};
 use token::Issuer;
 pub(crate) use token::{Grant, parse_scope};
@@ -48,6 +56,14 @@ impl Actor {
         }
     }
 
+    /// Whether a token says that its bearer may see the list of all repositories.
+    fn sees_all(&self) -> bool {
+        match self {
+            Actor::Bearer { grants, .. } => grants.iter().any(Grant::is_catalog),
+            Actor::Anonymous | Actor::User(_) => false,
+        }
+    }
+
     /// The same without what a token says.
     fn plain(&self) -> Actor {
         self.name()
@@ -59,6 +75,8 @@ impl Actor {
 #[derive(Debug, Default)]
 pub(crate) struct Access {
     auth: Option<Passwords>,
+    /// Who issues tokens elsewhere: then they say who may what, and nothing else does.
+    trusted: Option<Trusted>,
     rules: Vec<Rule>,
 }
 
@@ -96,12 +114,25 @@ impl Access {
                 },
             }),
         };
-        Ok(Access { auth, rules })
+        Ok(Access {
+            auth,
+            trusted: None,
+            rules,
+        })
+    }
+
+    /// Rights as the tokens of another issuer say them.
+    pub(crate) fn by_tokens(tokens: &Tokens) -> Result<Access, KeysError> {
+        Ok(Access {
+            auth: None,
+            trusted: Some(Trusted::new(tokens)?),
+            rules: Vec::new(),
+        })
     }
 
     /// Whether nobody is asked who he is.
     pub(crate) fn is_open(&self) -> bool {
-        self.auth.is_none()
+        self.auth.is_none() && self.trusted.is_none()
     }
 
     pub(crate) fn has_no_rules(&self) -> bool {
@@ -115,6 +146,9 @@ impl Access {
 
     /// Reads who asks. Passwords are checked on a thread that may take its time.
     pub(crate) async fn identify(&self, headers: &HeaderMap) -> Result<Actor, Refusal> {
+        if let Some(trusted) = &self.trusted {
+            return self.identify_by(trusted, headers);
+        }
         let (Some(auth), Some(header)) = (&self.auth, headers.get(AUTHORIZATION)) else {
             return Ok(Actor::Anonymous);
         };
@@ -135,11 +169,33 @@ impl Access {
         }
     }
 
-    /// Where no repository is named: whoever has a password.
+    fn identify_by(&self, trusted: &Trusted, headers: &HeaderMap) -> Result<Actor, Refusal> {
+        let Some(header) = headers.get(AUTHORIZATION) else {
+            return Ok(Actor::Anonymous);
+        };
+        let token = bearer(header.to_str().unwrap_or_default());
+        match token.and_then(|token| trusted.verify(token)) {
+            Some(said) => Ok(Actor::Bearer {
+                user: said.user,
+                grants: said.grants,
+            }),
+            None => Err(self.ask(",error=\"invalid_token\"")),
+        }
+    }
+
+    /// Where no repository is named: whoever has a password, or a token.
     pub(crate) fn check_known(&self, actor: &Actor) -> Result<(), Refusal> {
-        match (actor, &self.auth) {
-            (Actor::Anonymous, Some(_)) => Err(self.challenge()),
+        match actor {
+            Actor::Anonymous if !self.is_open() => Err(self.challenge()),
             _ => Ok(()),
+        }
+    }
+
+    /// Who may ask for the list of repositories. An issuer elsewhere says that too.
+    pub(crate) fn check_catalog(&self, actor: &Actor) -> Result<(), Refusal> {
+        match self.trusted.is_none() || actor.sees_all() {
+            true => self.check_known(actor),
+            false => Err(self.lacking(actor, "registry:catalog:*")),
         }
     }
 
@@ -152,7 +208,7 @@ impl Access {
                 && rule.repositories.iter().any(|pattern| pattern.fits(name))
         });
         let by_default = match (&self.auth, actor) {
-            (None, _) => self.rules.is_empty(),
+            (None, _) => self.rules.is_empty() && self.trusted.is_none(),
             (Some(_), Actor::Anonymous | Actor::Bearer { .. }) => false,
             (Some(auth), Actor::User(user)) => match auth.users_may {
                 UsersMay::Everything => self.rules.is_empty(),
@@ -178,7 +234,7 @@ impl Access {
             // A token for something else is no refusal: a client asks for another.
             return match allowed {
                 true => Ok(()),
-                false => Err(self.challenge_for(name, action)),
+                false => Err(self.challenge_for(actor, name, action)),
             };
         }
         if self.rules_allow(actor, name, action) {
@@ -192,8 +248,8 @@ impl Access {
         };
         match (allowed, actor) {
             (true, _) => Ok(()),
-            (false, Actor::Anonymous) if self.auth.is_some() => {
-                Err(self.challenge_for(name, action))
+            (false, Actor::Anonymous) if !self.is_open() => {
+                Err(self.challenge_for(actor, name, action))
             }
             (false, _) => Err(Refusal::new(Code::Denied)),
         }
@@ -206,6 +262,7 @@ impl Access {
         actor: &Actor,
     ) -> Result<Sight<'_>, Refusal> {
         Ok(Sight {
+            all: self.trusted.is_some() && actor.sees_all(),
             access: self,
             actor: actor.plain(),
             opened: repositories.opened_to(actor.name())?,
@@ -218,20 +275,34 @@ impl Access {
     }
 
     /// Asks who it is that wants to do that; with tokens, what the next must say.
-    fn challenge_for(&self, name: &RepositoryName, action: Action) -> Refusal {
+    fn challenge_for(&self, actor: &Actor, name: &RepositoryName, action: Action) -> Refusal {
         let actions = match action {
             Action::Pull => "pull",
             Action::Push => "pull,push",
             Action::Delete => "delete",
         };
-        self.ask(&format!(",scope=\"repository:{name}:{actions}\""))
+        self.lacking(actor, &format!("repository:{name}:{actions}"))
+    }
+
+    /// Asks for a token that says more.
+    fn lacking(&self, actor: &Actor, scope: &str) -> Refusal {
+        // RFC 6750, section 3.1. Our own tokens never said it, and clients ask for another anyway.
+        let error = match (&self.trusted, actor) {
+            (Some(_), Actor::Bearer { .. }) => ",error=\"insufficient_scope\"",
+            _ => "",
+        };
+        self.ask(&format!(",scope=\"{scope}\"{error}"))
     }
 
     fn ask(&self, scope: &str) -> Refusal {
         let clean = |text: &str| text.replace(['"', '\\'], "");
-        let challenge = match (&self.auth, self.issuer()) {
-            (_, Some(issuer)) => {
-                let (realm, service) = (clean(&issuer.realm), clean(&issuer.service));
+        let tokens = match (&self.trusted, self.issuer()) {
+            (Some(trusted), _) => Some((&trusted.realm, &trusted.service)),
+            (None, issuer) => issuer.map(|issuer| (&issuer.realm, &issuer.service)),
+        };
+        let challenge = match (&self.auth, tokens) {
+            (_, Some((realm, service))) => {
+                let (realm, service) = (clean(realm), clean(service));
                 format!("Bearer realm=\"{realm}\",service=\"{service}\"{scope}")
             }
             (Some(auth), None) => format!("Basic realm=\"{}\"", clean(&auth.realm)),
@@ -243,6 +314,7 @@ impl Access {
 
 /// What one actor may pull.
 pub(crate) struct Sight<'a> {
+    all: bool,
     access: &'a Access,
     actor: Actor,
     opened: HashSet<RepositoryName>,
@@ -250,7 +322,9 @@ pub(crate) struct Sight<'a> {
 
 impl Sight<'_> {
     pub(crate) fn sees(&self, name: &RepositoryName) -> bool {
-        self.access.rules_allow(&self.actor, name, Action::Pull) || self.opened.contains(name)
+        self.all
+            || self.access.rules_allow(&self.actor, name, Action::Pull)
+            || self.opened.contains(name)
     }
 }
 

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use super::rules::Action;
 
 /// Longer than any that is made here.
-const MAX_TOKEN: usize = 64 << 10;
+pub(super) const MAX_TOKEN: usize = 64 << 10;
 /// Clocks do not agree: here it is the same one, so it may not be wrong by much.
 const LEEWAY: u64 = 5;
 
@@ -30,6 +30,21 @@ pub(crate) struct Grant {
 }
 
 impl Grant {
+    /// With the actions that `*` stands for.
+    pub(super) fn spelt_out(mut self) -> Grant {
+        if self.kind == "repository" && self.actions.iter().any(|word| word == "*") {
+            let all = [Action::Pull, Action::Push, Action::Delete];
+            self.actions = all.map(|action| action.word().to_owned()).into();
+        }
+        self
+    }
+
+    /// The right to see the list of all repositories.
+    pub(super) fn is_catalog(&self) -> bool {
+        let whole = self.actions.iter().any(|word| word == "*");
+        self.kind == "registry" && self.name == "catalog" && whole
+    }
+
     pub(crate) fn allows(&self, name: &str, action: Action) -> bool {
         self.kind == "repository"
             && self.name == name
@@ -123,7 +138,7 @@ pub(crate) fn parse_scope(text: &str) -> Option<Grant> {
     })
 }
 
-fn now() -> u64 {
+pub(super) fn now() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
     since.unwrap_or_default().as_secs()
 }

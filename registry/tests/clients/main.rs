@@ -3,6 +3,7 @@
 mod cache;
 mod copy;
 mod figures;
+mod issuer;
 #[path = "../../../images/src/remote/peer.rs"]
 mod peer;
 mod records;
