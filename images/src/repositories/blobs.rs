@@ -44,10 +44,12 @@ impl Repositories {
             row(&db, id, digest)?.ok_or(RepositoryError::NoBlob(Box::new(*digest)))?;
         let now = now();
         if now.saturating_sub(touched) > TOUCH {
-            db.prepare_cached(
-                "UPDATE registry_blobs SET touched = ? WHERE repository = ? AND digest = ?",
-            )?
-            .execute(params![now, id, digest.to_string()])?;
+            let noted = db
+                .prepare_cached(
+                    "UPDATE registry_blobs SET touched = ? WHERE repository = ? AND digest = ?",
+                )?
+                .execute(params![now, id, digest.to_string()]);
+            unless_full(noted)?;
         }
         Ok(blob)
     }
@@ -163,6 +165,17 @@ impl Repositories {
             }
             Ok(collected)
         })
+    }
+}
+
+/// Whether something was used is worth no failure of its reader when the disk is full.
+pub(super) fn unless_full(noted: rusqlite::Result<usize>) -> Result<(), StoreError> {
+    match noted.map_err(StoreError::from) {
+        Err(error) if error.is_disk_full() => {
+            tracing::warn!(%error, "cannot note what is used");
+            Ok(())
+        }
+        noted => noted.map(|_| ()),
     }
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use rusqlite::{OptionalExtension, params};
 
-use super::blobs::TOUCH;
+use super::blobs::{TOUCH, unless_full};
 use super::{
     ContentDigest, Repositories, RepositoryError, RepositoryName, Swept, find, find_or_create,
 };
@@ -98,17 +98,14 @@ impl Repositories {
         let db = self.store.database();
         let id = find(&db, name)?;
         let now = now();
-        db.prepare_cached(
-            "UPDATE registry_manifests SET pushed = ?1
-             WHERE repository = ?2 AND digest = ?3 AND pushed < ?4",
-        )?
-        .execute(params![
-            now,
-            id,
-            digest.to_string(),
-            now.saturating_sub(TOUCH)
-        ])?;
-        Ok(())
+        let old = now.saturating_sub(TOUCH);
+        let noted = db
+            .prepare_cached(
+                "UPDATE registry_manifests SET pushed = ?1
+                 WHERE repository = ?2 AND digest = ?3 AND pushed < ?4",
+            )?
+            .execute(params![now, id, digest.to_string(), old]);
+        Ok(unless_full(noted)?)
     }
 
     /// Removes the copies of all upstreams but this one: who has them called other things so.

@@ -130,3 +130,14 @@ fn what_is_used_stays_young() {
     };
     assert!(found(b"used") && !found(b"old"));
 }
+
+#[test]
+fn a_full_disk_stops_no_reader_and_other_trouble_does() {
+    let failed = |code| {
+        let error = rusqlite::ffi::Error::new(code);
+        super::blobs::unless_full(Err(rusqlite::Error::SqliteFailure(error, None)))
+    };
+    assert!(failed(rusqlite::ffi::SQLITE_FULL).is_ok());
+    assert!(failed(rusqlite::ffi::SQLITE_CORRUPT).is_err());
+    assert!(super::blobs::unless_full(Ok(1)).is_ok());
+}

@@ -285,8 +285,8 @@ impl Repositories {
             true => self.commit_blob(repository, &upload, expected, quota),
         };
         match &result {
-            // A full disk or a busy database may have room or time later.
-            Err(RepositoryError::Store(_)) => {}
+            // A busy database may have time later. A full disk needs the room now.
+            Err(RepositoryError::Store(error)) if !error.is_disk_full() => {}
             _ => upload.remove()?,
         }
         drop(upload);

@@ -8,13 +8,15 @@
 //! ```
 
 use hull_images::kinship;
-use hull_images::repositories::{ContentDigest, RepositoryError, RepositoryName, Upload, UploadId};
+use hull_images::repositories::{
+    ContentDigest, Repositories, RepositoryError, RepositoryName, Upload, UploadId,
+};
 use hyper::header::{CONTENT_LENGTH, CONTENT_RANGE, HeaderName, LOCATION, RANGE};
 use hyper::{Response, StatusCode};
 
 use super::Call;
 use crate::access::Action;
-use crate::http::body::{Body, Pieces};
+use crate::http::body::{Body, BodyError, Pieces};
 use crate::http::range::{self, Span};
 use crate::refusal::{Code, Refusal};
 use crate::reply::{Answer, DOCKER_CONTENT_DIGEST, DOCKER_UPLOAD_UUID, Reply};
@@ -105,10 +107,10 @@ async fn at_once(call: Call<'_>, name: RepositoryName, digest: ContentDigest) ->
     let repository = name.clone();
     let work = move |pieces: Pieces| -> Result<(), Refusal> {
         let mut upload = registry.repositories.begin_upload(&repository)?;
-        if let Err(refusal) = fill(&mut upload, pieces, quota) {
+        if let Err(unfilled) = fill(&mut upload, pieces, quota) {
             // Nobody knows its id, so nobody could go on.
             registry.repositories.cancel(upload)?;
-            return Err(refusal);
+            return Err(unfilled.into());
         }
         registry
             .repositories
@@ -126,11 +128,10 @@ pub(crate) async fn append(call: Call<'_>, name: RepositoryName, id: UploadId) -
     let quota = registry.quota(&name);
     let repository = name.clone();
     let work = move |pieces: Pieces| -> Result<u64, Refusal> {
-        let mut upload = registry.repositories.upload(&repository, id)?;
+        let repositories = &registry.repositories;
+        let upload = repositories.upload(&repository, id)?;
         chunk.fits(&repository, &upload)?;
-        let before = upload.size();
-        fill(&mut upload, pieces, quota)?;
-        chunk.is_whole(upload.size() - before)?;
+        let upload = add(repositories, upload, pieces, (chunk, quota))?;
         Ok(upload.size())
     };
     let size = call.upload.pour(work).await??;
@@ -148,14 +149,11 @@ pub(crate) async fn finish(call: Call<'_>, name: RepositoryName, id: UploadId) -
     let quota = registry.quota(&name);
     let repository = name.clone();
     let work = move |pieces: Pieces| -> Result<(), Refusal> {
-        let mut upload = registry.repositories.upload(&repository, id)?;
+        let repositories = &registry.repositories;
+        let upload = repositories.upload(&repository, id)?;
         chunk.fits(&repository, &upload)?;
-        let before = upload.size();
-        fill(&mut upload, pieces, quota)?;
-        chunk.is_whole(upload.size() - before)?;
-        registry
-            .repositories
-            .commit(&repository, upload, digest, quota)?;
+        let upload = add(repositories, upload, pieces, (chunk, quota))?;
+        repositories.commit(&repository, upload, digest, quota)?;
         Ok(())
     };
     call.upload.pour(work).await??;
@@ -180,15 +178,54 @@ pub(crate) async fn cancel(call: &Call<'_>, name: RepositoryName, id: UploadId) 
     Ok(Reply::new(StatusCode::NO_CONTENT).empty())
 }
 
+/// Why an upload has not all that was sent.
+enum Unfilled {
+    /// Its client can go on.
+    Sender(BodyError),
+    /// There is no room, and what came so far would take it from others.
+    Room(RepositoryError),
+}
+
+impl From<Unfilled> for Refusal {
+    fn from(unfilled: Unfilled) -> Refusal {
+        match unfilled {
+            Unfilled::Sender(error) => error.into(),
+            Unfilled::Room(error) => error.into(),
+        }
+    }
+}
+
 /// Writes what comes. What cannot fit is not waited for.
-fn fill(upload: &mut Upload, pieces: Pieces, quota: Option<u64>) -> Result<(), Refusal> {
+fn fill(upload: &mut Upload, pieces: Pieces, quota: Option<u64>) -> Result<(), Unfilled> {
     for piece in pieces {
-        upload.append(&piece?).map_err(RepositoryError::from)?;
+        let piece = piece.map_err(Unfilled::Sender)?;
+        let written = upload.append(&piece).map_err(RepositoryError::from);
+        written.map_err(Unfilled::Room)?;
         if let Some(quota) = quota.filter(|quota| upload.size() > *quota) {
-            return Err(RepositoryError::Quota(quota).into());
+            return Err(Unfilled::Room(RepositoryError::Quota(quota)));
         }
     }
     Ok(())
+}
+
+/// Adds what comes to an upload, where it says that it belongs.
+fn add(
+    repositories: &Repositories,
+    mut upload: Upload,
+    pieces: Pieces,
+    (chunk, quota): (Chunk, Option<u64>),
+) -> Result<Upload, Refusal> {
+    let before = upload.size();
+    match fill(&mut upload, pieces, quota) {
+        Ok(()) => {}
+        Err(Unfilled::Room(error)) => {
+            repositories.cancel(upload)?;
+            return Err(error.into());
+        }
+        Err(unfilled) => return Err(unfilled.into()),
+    }
+    chunk.is_whole(upload.size() - before)?;
+    Ok(upload)
 }
 
 /// Where a request says that its bytes belong.

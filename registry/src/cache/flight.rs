@@ -18,7 +18,7 @@ use hull_images::repositories::{
 };
 use tokio::sync::{Semaphore, watch};
 
-use super::Failure;
+use super::failure::Failure;
 use super::follow::{Coming, Progress};
 use crate::refusal::{Code, Refusal};
 

@@ -12,6 +12,7 @@
 //! does. Rights come before: who may not read a repository makes nobody ask for it. Repositories
 //! that were pushed here are served as they are, whatever the upstream calls so.
 
+mod failure;
 mod flight;
 mod follow;
 mod settings;
@@ -20,17 +21,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use hull_images::Digest;
-use hull_images::remote::{Trouble, Upstream, UpstreamError};
+use hull_images::remote::{Upstream, UpstreamError};
 use hull_images::repositories::{
     ContentDigest, Manifest, ManifestKey, NewManifest, Origin, Page, Referrer, Repositories,
     RepositoryError, RepositoryName, Swept, TagName,
 };
-use hyper::StatusCode;
-use hyper::header::RETRY_AFTER;
 
 use crate::http::accept::Accepted;
 use crate::manifest::{self, is_index};
 use crate::refusal::{Code, Refusal};
+use failure::{Failure, nonsense};
 use flight::{Flights, Landed};
 pub(crate) use follow::{Coming, body};
 pub use settings::Cache as Settings;
@@ -67,76 +67,6 @@ pub(crate) enum Blob {
     Size(u64),
     /// It is on its way.
     Coming(Arc<Coming>),
-}
-
-/// Why something did not come from the upstream.
-#[derive(Debug, thiserror::Error)]
-enum Failure {
-    #[error(transparent)]
-    Upstream(#[from] UpstreamError),
-    #[error(transparent)]
-    Store(#[from] RepositoryError),
-    #[error("{0:?}")]
-    Refused(Refusal),
-}
-
-impl From<Refusal> for Failure {
-    fn from(refusal: Refusal) -> Failure {
-        Failure::Refused(refusal)
-    }
-}
-
-impl Failure {
-    /// What a client is told, who asked for what is called `missing` where it is not.
-    fn refusal(self, missing: Code) -> Refusal {
-        let error = match self {
-            Failure::Upstream(error) => error,
-            Failure::Store(RepositoryError::DigestMismatch { .. }) => {
-                return nonsense("it sent something else than was asked for");
-            }
-            Failure::Store(error) => return error.into(),
-            Failure::Refused(refusal) => return refusal,
-        };
-        // The log has the words; they may name what clients need not know.
-        match error.trouble() {
-            Trouble::Missing => Refusal::new(missing),
-            Trouble::Refused => {
-                Refusal::new(Code::Denied).detail("the upstream registry refuses this cache")
-            }
-            Trouble::Busy(later) => {
-                let refusal = Refusal::new(Code::TooManyRequests)
-                    .detail("the upstream registry was asked too often");
-                match later {
-                    Some(later) => refusal.header(RETRY_AFTER, &later.as_secs().to_string()),
-                    None => refusal,
-                }
-            }
-            Trouble::Away => {
-                Refusal::new(Code::Unavailable).detail("the upstream registry does not answer")
-            }
-            Trouble::Nonsense => nonsense("its answer makes no sense"),
-        }
-    }
-
-    /// Whether a copy is better than this.
-    fn is_passing(&self) -> bool {
-        match self {
-            Failure::Upstream(error) => {
-                matches!(error.trouble(), Trouble::Busy(_) | Trouble::Away)
-            }
-            _ => false,
-        }
-    }
-
-    fn is_missing(&self) -> bool {
-        matches!(self, Failure::Upstream(error) if error.trouble() == Trouble::Missing)
-    }
-}
-
-fn nonsense(why: &str) -> Refusal {
-    Refusal::new(Code::Unknown)
-        .status(StatusCode::BAD_GATEWAY)
-        .detail(format!("the upstream registry cannot be used: {why}"))
 }
 
 impl Cache {

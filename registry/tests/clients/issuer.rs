@@ -90,7 +90,7 @@ fn served(issuer: &Issuer, realm: &str) -> Served {
          keys = \"@/keys.json\""
     );
     Served::prepared(&config, |folder| {
-        issuer.write_keys(&folder.join("keys.json"))
+        issuer.write_keys(&folder.join("keys.json"));
     })
 }
 

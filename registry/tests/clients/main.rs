@@ -3,6 +3,7 @@
 mod cache;
 mod copy;
 mod figures;
+mod full;
 mod issuer;
 #[path = "../../../images/src/remote/peer.rs"]
 mod peer;
