@@ -48,7 +48,7 @@ type Reply = oneshot::Sender<Result<(), EngineError>>;
 pub(super) enum Input {
     Command(Command, Reply),
     Launched(Box<Result<Started, EngineError>>),
-    Ended(Outcome),
+    Ended(Outcome, Box<Started>),
     VmGone,
 }
 
@@ -167,7 +167,7 @@ impl Task {
                 Ok(started) => self.launched(started).await,
                 Err(error) => self.launch_failed(error).await,
             },
-            Input::Ended(outcome) => self.ended(outcome).await,
+            Input::Ended(outcome, started) => self.ended(outcome, *started).await,
             Input::VmGone => {
                 if self.happened(Event::VmGone) {
                     self.publish();

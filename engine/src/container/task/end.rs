@@ -3,9 +3,9 @@
 use super::*;
 
 impl Task {
-    pub(super) async fn ended(&mut self, outcome: Outcome) {
+    pub(super) async fn ended(&mut self, outcome: Outcome, started: Started) {
         if !self.happened(Event::ProcessEnded) {
-            return;
+            return self.wind_down(started);
         }
         self.now.live = None;
         self.now.ends += 1;
@@ -14,6 +14,7 @@ impl Task {
         self.now.state.error = outcome.error;
         self.now.state.finished_at = Some(outcome.time);
         self.publish();
+        self.wind_down(started);
         let code = [("exitCode", outcome.exit_code.to_string())];
         if outcome.oom_killed {
             self.container.announce(&self.context, "oom", &[]);

@@ -65,12 +65,12 @@ impl Task {
         let (plug, outbox) = (self.plug.clone(), self.outbox.clone());
         self.context.spawn(async move {
             let outcome = supervise(&context, &container, &started, supervision, &plug).await;
-            let _ = outbox.send(Input::Ended(outcome));
-            wind_down(&context, started).await;
-            let _ = outbox.send(Input::VmGone);
+            let _ = outbox.send(Input::Ended(outcome, Box::new(started)));
         });
     }
 
+    /// Ends the VM. Only once the end of its process is stored: the guest alone remembers how it
+    /// ended, and an engine that dies in between is followed by one that has to ask.
     pub(super) fn wind_down(&self, started: Started) {
         let (context, outbox) = (self.context.clone(), self.outbox.clone());
         self.context.spawn(async move {
