@@ -6,7 +6,9 @@ use serde_json::Value;
 use crate::api::{CreateSpec, HostConfig};
 use crate::container::Blueprint;
 use crate::error::EngineError;
+use crate::health;
 use crate::images::RunImage;
+use crate::restart::Policy;
 use crate::vm::MIN_MEMORY;
 
 /// Fields besides the typed ones that may hold something, and what they may hold.
@@ -50,6 +52,9 @@ pub(crate) fn judge(spec: &CreateSpec) -> Result<(), EngineError> {
     for (field, value) in &spec.host_config.other {
         judge_other("HostConfig.", field, value)?;
     }
+    if let Some(check) = &spec.config.healthcheck {
+        health::judge(check)?;
+    }
     judge_networks(&spec.networking_config)?;
     judge_host(&spec.host_config)?;
     let dir = &spec.config.working_dir;
@@ -74,6 +79,34 @@ pub(crate) fn judge(spec: &CreateSpec) -> Result<(), EngineError> {
                 "invalid environment variable: {entry}"
             )));
         }
+    }
+    Ok(())
+}
+
+/// Refuses an update that asks for more than limits and a restart policy.
+pub(crate) fn judge_update(changes: &HostConfig) -> Result<(), EngineError> {
+    let known = HostConfig {
+        memory: changes.memory,
+        nano_cpus: changes.nano_cpus,
+        pids_limit: changes.pids_limit,
+        restart_policy: changes.restart_policy.clone(),
+        ulimits: Vec::new(),
+        other: changes.other.clone(),
+        ..HostConfig::default()
+    };
+    if let Some(ulimit) = changes.ulimits.first() {
+        return Err(EngineError::NotSupported(format!(
+            "updating ulimit {}",
+            ulimit.name
+        )));
+    }
+    if *changes != known {
+        return Err(EngineError::Invalid(
+            "an update changes limits and the restart policy only".into(),
+        ));
+    }
+    for (field, value) in &changes.other {
+        judge_other("", field, value)?;
     }
     Ok(())
 }
@@ -110,7 +143,7 @@ pub(crate) fn warnings(blueprint: &Blueprint) -> Vec<String> {
     warnings
 }
 
-fn judge_host(host: &HostConfig) -> Result<(), EngineError> {
+pub(crate) fn judge_host(host: &HostConfig) -> Result<(), EngineError> {
     let unsupported = |what: String| Err(EngineError::NotSupported(what));
     if !matches!(
         host.network_mode.as_str(),
@@ -128,13 +161,10 @@ fn judge_host(host: &HostConfig) -> Result<(), EngineError> {
             "range of CPUs is from 0.01 to 32.00, as a guest has at most 32".into(),
         ));
     }
-    if !matches!(host.restart_policy.name.as_str(), "" | "no") {
-        if host.auto_remove {
-            return Err(EngineError::Invalid(
-                "can't create 'AutoRemove' container with restart policy".into(),
-            ));
-        }
-        return unsupported(format!("restart policy {}", host.restart_policy.name));
+    if Policy::parse(&host.restart_policy)? != Policy::No && host.auto_remove {
+        return Err(EngineError::Invalid(
+            "can't create 'AutoRemove' container with restart policy".into(),
+        ));
     }
     if !matches!(host.log_config.r#type.as_str(), "" | "json-file") {
         return unsupported(format!("log driver {}", host.log_config.r#type));
@@ -198,7 +228,7 @@ fn judge_other(parent: &str, field: &str, value: &Value) -> Result<(), EngineErr
     let fine = match (allowed, value) {
         (Some(Allowed::Anything), _) => true,
         (Some(Allowed::Words(words)), Value::String(s)) => words.contains(&s.as_str()),
-        _ => field == "Healthcheck" && is_disabled(value),
+        _ => false,
     };
     match fine {
         true => Ok(()),
@@ -206,13 +236,6 @@ fn judge_other(parent: &str, field: &str, value: &Value) -> Result<(), EngineErr
             "{parent}{field} {value}"
         ))),
     }
-}
-
-/// A health check of `["NONE"]` asks for none.
-fn is_disabled(healthcheck: &Value) -> bool {
-    healthcheck
-        .get("Test")
-        .is_some_and(|t| is_empty(t) || *t == serde_json::json!(["NONE"]))
 }
 
 fn judge_networks(config: &Value) -> Result<(), EngineError> {
@@ -288,10 +311,6 @@ mod tests {
             ),
             (json!({ "NetworkMode": "host" }), "network mode host"),
             (
-                json!({ "RestartPolicy": { "Name": "always" } }),
-                "restart policy always",
-            ),
-            (
                 json!({ "LogConfig": { "Type": "syslog" } }),
                 "log driver syslog",
             ),
@@ -306,14 +325,27 @@ mod tests {
             assert!(message.contains(text), "{message}");
         }
         assert!(verdict(&json!({ "Volumes": { "/data": {} } }), &json!({})).is_err());
-        assert!(
-            verdict(
-                &json!({ "Healthcheck": { "Test": ["CMD", "x"] } }),
-                &json!({})
-            )
-            .is_err()
+    }
+
+    #[test]
+    fn health_checks_pass_where_they_can_be_meant() {
+        let told = |json: Value| verdict(&json!({ "Healthcheck": json }), &json!({}));
+        assert_eq!(told(json!({ "Test": ["CMD", "x"] })), Ok(()));
+        assert_eq!(told(json!({ "Test": ["NONE"] })), Ok(()));
+        assert!(told(json!({ "Test": ["x"] })).is_err());
+    }
+
+    #[test]
+    fn restart_policies_pass_and_contradict_auto_removal() {
+        let always = json!({ "Name": "always" });
+        let policy = |json: &Value| verdict(&json!({}), &json!({ "RestartPolicy": json }));
+        assert_eq!(policy(&always), Ok(()));
+        assert!(policy(&json!({ "Name": "now and then" })).is_err());
+        let both = json!({ "RestartPolicy": always, "AutoRemove": true });
+        assert_eq!(
+            verdict(&json!({}), &both).unwrap_err(),
+            "can't create 'AutoRemove' container with restart policy"
         );
-        assert!(verdict(&json!({ "Healthcheck": { "Test": ["NONE"] } }), &json!({})).is_ok());
     }
 
     #[test]

@@ -38,7 +38,7 @@ pub(crate) async fn commit(
     who: &str,
     options: CommitOptions,
 ) -> Result<String, EngineError> {
-    let blueprint = container.blueprint.clone();
+    let blueprint = container.blueprint();
     let archive = Files::new(context, container.clone(), who)
         .layer(options.pause)
         .await?;

@@ -3,20 +3,22 @@
 mod execs;
 mod files;
 mod looks;
+mod update;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::admission;
 use crate::api::*;
-use crate::container::{Beginning, Blueprint, Command, start_task};
+use crate::container::{Beginning, Blueprint, Command, Signal, start_task};
 use crate::context::Context;
 use crate::error::EngineError;
 use crate::events::{EventStream, Window};
 use crate::id::{ContainerId, ContainerName};
 use crate::images::Images;
 use crate::layout::{Layout, make_private, remove_tree};
-use crate::state::{Force, Phase};
+use crate::restart::Restarts;
+use crate::state::{Force, Meaning, Phase, Then};
 use crate::store::Store;
 
 use crate::{listing, lock, names, recovery, signal, waiting};
@@ -150,7 +152,7 @@ impl Engine {
             return Err(error);
         }
         let beginning = Beginning::Rest(Phase::Created);
-        let state = ContainerState::created();
+        let state = (ContainerState::created(), Restarts::default());
         let container = start_task(&self.context, blueprint, name.clone(), state, beginning);
         container.announce(&self.context, "create", &[]);
         Ok(Created { id, name, warnings })
@@ -169,8 +171,13 @@ impl Engine {
     /// # Errors
     /// [`EngineError::NotModified`] where it does not run.
     pub async fn stop(&self, who: &str, options: StopOptions) -> Result<(), EngineError> {
+        self.end(who, options, Then::Rest).await
+    }
+
+    async fn end(&self, who: &str, options: StopOptions, then: Then) -> Result<(), EngineError> {
         let container = self.context.registry.find(who)?;
-        let config = &container.blueprint.config;
+        let blueprint = container.blueprint();
+        let config = &blueprint.config;
         let name = options.signal.as_ref().or(config.stop_signal.as_ref());
         let number = signal::parse(name.map_or("TERM", String::as_str))?;
         let seconds = config.stop_timeout.and_then(|s| u64::try_from(s).ok());
@@ -186,11 +193,18 @@ impl Engine {
             let stopped = watch.wait_for(|s| !s.phase.is_active());
             tokio::time::timeout(limit, stopped).await.is_ok()
         };
-        let send = async |number| match container.ask(Command::Signal(number, who.to_owned())).await
-        {
-            // It ended by itself: as good.
-            Err(EngineError::KillNotRunning { .. } | EngineError::NoSuchContainer(_)) => Ok(()),
-            other => other,
+        let send = async |number| {
+            let signal = Signal {
+                number,
+                who: who.to_owned(),
+                meaning: Meaning::Stop,
+                then,
+            };
+            match container.ask(Command::Signal(signal)).await {
+                // It ended by itself: as good.
+                Err(EngineError::KillNotRunning { .. } | EngineError::NoSuchContainer(_)) => Ok(()),
+                other => other,
+            }
         };
         // A guest that cannot be reached gets no grace.
         let heard = send(number).await.is_ok();
@@ -210,7 +224,7 @@ impl Engine {
     /// # Errors
     /// As [`Engine::stop`] and [`Engine::start`].
     pub async fn restart(&self, who: &str, options: StopOptions) -> Result<(), EngineError> {
-        match self.stop(who, options).await {
+        match self.end(who, options, Then::StartAgain).await {
             Ok(()) | Err(EngineError::NotModified(_)) => {}
             Err(error) => return Err(error),
         }
@@ -228,11 +242,21 @@ impl Engine {
     pub async fn kill(&self, who: &str, signal: &str) -> Result<(), EngineError> {
         let name = if signal.is_empty() { "KILL" } else { signal };
         let number = signal::parse(name)?;
-        self.context
-            .registry
-            .find(who)?
-            .ask(Command::Signal(number, who.to_owned()))
-            .await
+        let container = self.context.registry.find(who)?;
+        let own = container.blueprint().config.stop_signal.clone();
+        // As in Docker: with a stop signal of its own, others are messages.
+        let ends = own.is_none_or(|own| signal::parse(&own).is_ok_and(|own| own == number));
+        let meaning = match ends || number == libc::SIGKILL {
+            true => Meaning::Stop,
+            false => Meaning::Other,
+        };
+        let signal = Signal {
+            number,
+            who: who.to_owned(),
+            meaning,
+            then: Then::Rest,
+        };
+        container.ask(Command::Signal(signal)).await
     }
 
     /// Holds its vCPUs.

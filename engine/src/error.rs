@@ -91,6 +91,9 @@ pub enum EngineError {
     /// Not while it is paused.
     #[error("container {0} is paused, unpause the container before {1}")]
     Paused(ContainerId, &'static str),
+    /// Not between two runs; the subject begins the sentence.
+    #[error("{0} is restarting, wait until the container is running")]
+    Restarting(String),
     /// `start` of a paused one.
     #[error("cannot start a paused container, try unpause instead")]
     StartPaused,
@@ -109,6 +112,14 @@ pub enum EngineError {
         name: String,
         /// `running`, `paused` or `restarting`.
         state: &'static str,
+    },
+    /// Docker's wording when an update cannot be.
+    #[error("Cannot update container {id}: {why}")]
+    CannotUpdate {
+        /// Which.
+        id: ContainerId,
+        /// Why.
+        why: String,
     },
     /// Its files or its record could not be removed.
     #[error("container {id}: {why}")]
@@ -208,10 +219,12 @@ impl EngineError {
             | Self::KillNotRunning { .. }
             | Self::Paused(..)
             | Self::AlreadyPaused(_)
+            | Self::Restarting(_)
             | Self::StartPaused
             | Self::NotPaused(_)
             | Self::RemoveRunning { .. }
             | Self::RemovalInProgress(_)
+            | Self::CannotUpdate { .. }
             | Self::Dead(_)
             | Self::ExecAlreadyStarted(_) => ErrorKind::Conflict,
             Self::AmbiguousPrefix(_)

@@ -106,10 +106,10 @@ impl Files {
         options: CopyOptions,
         archive: impl AsyncRead + Send + Unpin + 'static,
     ) -> Result<(), EngineError> {
-        if self.container.blueprint.host_config.readonly_rootfs {
+        if self.container.blueprint().host_config.readonly_rootfs {
             return Err(EngineError::ReadOnlyRoot);
         }
-        let user = Some(self.container.blueprint.config.user.clone());
+        let user = Some(self.container.blueprint().config.user.clone());
         let open = Open::Write {
             path: path.into(),
             replace: match options.keep_kinds {

@@ -5,7 +5,7 @@ use std::os::unix::fs::MetadataExt;
 use std::sync::Arc;
 
 use crate::api::{
-    ContainerInspect, ContainerState, ContainerSummary, Filters, ListOptions, Status,
+    ContainerInspect, ContainerState, ContainerSummary, Filters, HealthStatus, ListOptions, Status,
 };
 use crate::container::Container;
 use crate::context::Context;
@@ -15,7 +15,7 @@ use crate::time::Timestamp;
 
 /// Everything about one.
 pub(crate) fn inspect(context: &Context, container: &Container) -> ContainerInspect {
-    let blueprint = &container.blueprint;
+    let blueprint = &container.blueprint();
     let mut command = blueprint.command().into_iter();
     ContainerInspect {
         id: container.id().clone(),
@@ -27,7 +27,7 @@ pub(crate) fn inspect(context: &Context, container: &Container) -> ContainerInsp
         image: blueprint.image_id.clone(),
         config: blueprint.config.clone(),
         host_config: blueprint.host_config.clone(),
-        restart_count: 0,
+        restart_count: container.snapshot().restarts.count,
         log_path: container.console.log_path().to_owned(),
         exec_ids: container.running_execs(),
         platform: "linux",
@@ -42,10 +42,11 @@ pub(crate) async fn list(
 ) -> Result<Vec<ContainerSummary>, EngineError> {
     let known = [
         "id", "name", "label", "status", "ancestor", "exited", "before", "since", "is-task",
+        "health",
     ];
     let filter = Filter::new(context, &options.filters, &known)?;
     let mut all = context.registry.all();
-    all.sort_by_key(|c| std::cmp::Reverse(c.blueprint.created));
+    all.sort_by_key(|c| std::cmp::Reverse(c.blueprint().created));
     let everything = options.all || options.limit.is_some() || filter.is_about_state();
     let mut rows = Vec::new();
     for container in all {
@@ -89,7 +90,7 @@ async fn summary(
     state: ContainerState,
     size: bool,
 ) -> ContainerSummary {
-    let blueprint = &container.blueprint;
+    let blueprint = &container.blueprint();
     let named = &blueprint.config.image;
     // A name that has moved to another image is not this container's any more.
     let image = match context.images.resolve(named).await {
@@ -126,7 +127,14 @@ fn status_text(state: &ContainerState, now: Timestamp) -> String {
         |t: Option<Timestamp>| ago(now.seconds() - t.map_or(now.seconds(), Timestamp::seconds));
     match state.status {
         Status::Created => "Created".to_owned(),
-        Status::Running => format!("Up {}", since(state.started_at)),
+        Status::Running => {
+            let health = match state.health.as_ref().map(|h| h.status) {
+                None => String::new(),
+                Some(HealthStatus::Starting) => " (health: starting)".to_owned(),
+                Some(status) => format!(" ({})", status.as_str()),
+            };
+            format!("Up {}{health}", since(state.started_at))
+        }
         Status::Paused => format!("Up {} (Paused)", since(state.started_at)),
         Status::Restarting => format!(
             "Restarting ({}) {} ago",
@@ -180,7 +188,7 @@ impl<'a> Filter<'a> {
         let created = |name: &str| -> Result<Option<Timestamp>, EngineError> {
             values(name)
                 .next()
-                .map(|who| Ok(context.registry.find(who)?.blueprint.created))
+                .map(|who| Ok(context.registry.find(who)?.blueprint().created))
                 .transpose()
         };
         for status in values("status") {
@@ -188,6 +196,13 @@ impl<'a> Filter<'a> {
             if serde_json::from_value::<Status>(quoted).is_err() {
                 return Err(EngineError::Invalid(format!(
                     "invalid filter 'status={status}'"
+                )));
+            }
+        }
+        for health in values("health") {
+            if !["starting", "healthy", "unhealthy", "none"].contains(&health.as_str()) {
+                return Err(EngineError::Invalid(format!(
+                    "invalid filter 'health={health}'"
                 )));
             }
         }
@@ -235,7 +250,8 @@ impl<'a> Filter<'a> {
     }
 
     fn passes(&self, container: &Container, state: &ContainerState) -> bool {
-        let (blueprint, created) = (&container.blueprint, container.blueprint.created);
+        let blueprint = &container.blueprint();
+        let created = blueprint.created;
         let name = container.name();
         let has_label = |wanted: &str| match wanted.split_once('=') {
             Some((k, v)) => blueprint.config.labels.get(k).is_some_and(|l| l == v),
@@ -259,6 +275,7 @@ impl<'a> Filter<'a> {
                 state.status == Status::Exited && code.parse() == Ok(state.exit_code)
             })
             && self.any("ancestor", is_image)
+            && self.any("health", |h| h == health_word(state))
             && self.any("is-task", |v| v == "false")
             && self.all("label", has_label)
             && self.all("label!", |l| !has_label(l))
@@ -266,6 +283,12 @@ impl<'a> Filter<'a> {
             && self.since.is_none_or(|t| created > t)
             && self.until.is_none_or(|t| created < t)
     }
+}
+
+/// What the filter `health` asks for.
+fn health_word(state: &ContainerState) -> &'static str {
+    let health = state.health.as_ref();
+    health.map_or("none", |health| health.status.as_str())
 }
 
 /// A part of the name; `^` and `$` bind it to its ends, `/` is the beginning.
@@ -288,6 +311,7 @@ fn name_matches(name: &str, wanted: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::Health;
 
     #[test]
     fn lengths_of_time_are_dockers() {
@@ -339,6 +363,25 @@ mod tests {
             status_text(&ContainerState::created(), Timestamp(0)),
             "Created"
         );
+        let health = |status, shown: &str| {
+            let health = Health {
+                status,
+                ..Health::default()
+            };
+            let state = ContainerState {
+                status: Status::Running,
+                started_at: Some(Timestamp(0)),
+                health: Some(health.into()),
+                ..ContainerState::created()
+            };
+            assert_eq!(
+                status_text(&state, Timestamp(5_000_000_000)),
+                format!("Up 5 seconds ({shown})")
+            );
+        };
+        health(HealthStatus::Starting, "health: starting");
+        health(HealthStatus::Healthy, "healthy");
+        health(HealthStatus::Unhealthy, "unhealthy");
         assert_eq!(
             command_line(&["sh".into(), "-c".into(), "echo a".into()]),
             "sh -c 'echo a'"

@@ -3,10 +3,14 @@
 //! | stored | VM's process | becomes |
 //! |---|---|---|
 //! | running, paused | lives | adopted: output and wait go on where they were |
-//! | running, paused | gone | exited, by the exit report |
+//! | running, paused | gone | exited by the exit report, or between two runs by its policy |
+//! | restarting | lives | wound down, then between two runs |
+//! | restarting | none | between two runs: its time comes |
 //! | created, exited | lives | wound down: a start nobody was told of, an end not finished, files |
 //! | created, exited, dead | none | as it is |
 //! | removing | any | removed |
+//!
+//! What has ever run and rests is started where its policy wants that ([`crate::restart`]).
 //!
 //! After that, what belongs to no VM (folders, sockets, control groups) is removed.
 
@@ -18,9 +22,10 @@ use crate::container::{Beginning, Started, start_task};
 use crate::context::Context;
 use crate::error::EngineError;
 use crate::layout::remove_tree;
+use crate::restart::{Policy, Restarts, RunEnd};
 use crate::state::{Phase, Rest};
 use crate::store::Row;
-use crate::time::Timestamp;
+use crate::time::{Timestamp, lasted};
 use crate::vm::{self, Running, VmError};
 
 /// Brings every stored container back.
@@ -40,6 +45,7 @@ pub(crate) async fn recover(context: &Arc<Context>) -> Result<(), EngineError> {
         if running.is_none() {
             settle(context, &mut row)?;
         }
+        start_with_engine(&mut row);
         all.push((row, running));
     }
     let live: BTreeSet<_> = all
@@ -60,25 +66,43 @@ pub(crate) async fn recover(context: &Arc<Context>) -> Result<(), EngineError> {
 /// Writes down the end of a run that ended while nobody looked.
 fn settle(context: &Context, row: &mut Row) -> Result<(), EngineError> {
     let id = row.blueprint.id.clone();
-    if matches!(
-        row.state.status,
-        Status::Running | Status::Paused | Status::Restarting
-    ) {
+    if matches!(row.state.status, Status::Running | Status::Paused) {
         let end = vm::end_of(&context.layout.vm(&id).report());
+        let now = Timestamp::now();
+        let run = RunEnd {
+            exit_code: end.exit_code,
+            lasted: lasted(row.state.started_at, now),
+        };
         row.state = ContainerState {
-            status: Status::Exited,
+            status: match row.restarts.start_again(policy(row), run) {
+                true => Status::Restarting,
+                false => Status::Exited,
+            },
             pid: 0,
             exit_code: end.exit_code,
             error: end.message,
             oom_killed: end.oom_killed,
-            finished_at: Some(Timestamp::now()),
+            finished_at: Some(now),
             ..row.state.clone()
         };
-        context.store.set_state(&id, &row.state)?;
+        context.store.set_state(&id, &row.state, &row.restarts)?;
     }
     context.store.forget_vm(&id)?;
     row.vm = None;
     Ok(())
+}
+
+/// What rests is between two runs where its policy says so, as if a user had started it.
+fn start_with_engine(row: &mut Row) {
+    let rests = row.state.status == Status::Exited;
+    if rests && policy(row).starts_with_engine(row.restarts.by_hand) {
+        row.restarts = Restarts::default();
+        row.state.status = Status::Restarting;
+    }
+}
+
+fn policy(row: &Row) -> Policy {
+    Policy::of(&row.blueprint.host_config.restart_policy)
 }
 
 fn begin(context: &Arc<Context>, row: Row, running: Option<Running>) -> Result<(), EngineError> {
@@ -86,29 +110,33 @@ fn begin(context: &Arc<Context>, row: Row, running: Option<Running>) -> Result<(
     context.registry.claim(&row.name, &row.blueprint.id)?;
     let phase = match row.state.status {
         Status::Created => Phase::Created,
-        Status::Running | Status::Restarting => Phase::Running,
+        Status::Running => Phase::Running,
+        Status::Restarting => Phase::Restarting,
         Status::Paused => Phase::Paused,
         Status::Removing => Phase::Removing,
         Status::Exited => Phase::Exited,
         Status::Dead => Phase::Dead,
     };
+    let started_at = row.state.started_at.unwrap_or_else(Timestamp::now);
     let adopted = matches!(phase, Phase::Running | Phase::Paused);
     let beginning = match running {
         None => Beginning::Rest(phase),
         Some(running) if adopted => Beginning::Adopted {
-            started: Box::new(Started::adopted(running)),
+            started: Box::new(Started::adopted(running, started_at)),
             phase,
             log_base,
         },
         Some(running) => Beginning::Leftover {
-            started: Box::new(Started::adopted(running)),
+            started: Box::new(Started::adopted(running, started_at)),
             phase: match phase {
                 Phase::Created => Rest::Created,
+                Phase::Restarting => Rest::Restarting,
                 _ => Rest::Exited,
             },
         },
     };
-    start_task(context, row.blueprint, row.name, row.state, beginning);
+    let state = (row.state, row.restarts);
+    start_task(context, row.blueprint, row.name, state, beginning);
     Ok(())
 }
 

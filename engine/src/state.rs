@@ -8,14 +8,21 @@
 //!                            │                 Paused ──────────────────┘                  │
 //!                            └─────────────────────── Start ──────────────────────────────┘
 //!
+//!             Due               Launched               ProcessEnded, by its policy
+//!  Restarting ─────► Starting ────────────► Running ─────────────────────────────► Ending ──┐
+//!   │   ▲                                                                                   │
+//!   │   └────────────────────────────────────── VmGone ─────────────────────────────────────┘
+//!   └─ Signal ──► Exited
+//!
 //!  Created, Exited, Dead ── Remove ──► Removing ── Removed ──► gone
 //!                                          └────── RemoveFailed ──► Dead
 //! ```
 //!
 //! `Starting` and `Ending` are Hull's own: a VM takes time to come and go. What Docker shows
-//! meanwhile is where it came from, and `exited`.
+//! meanwhile is where it came from, and where it goes to.
 //!
-//! This module decides. The container's task ([`crate::container`]) does.
+//! This module decides. The container's task ([`crate::container`]) does. Whether a policy wants
+//! another start is decided in [`crate::restart`].
 
 use crate::api::Status;
 
@@ -34,6 +41,8 @@ pub(crate) enum Phase {
     Ending(Rest),
     /// Neither runs.
     Exited,
+    /// Neither runs, until the time has come that its policy starts it again.
+    Restarting,
     /// What it has on the host is being removed.
     Removing,
     /// Removal failed; only another removal helps.
@@ -47,6 +56,7 @@ pub(crate) enum Phase {
 pub(crate) enum Rest {
     Created,
     Exited,
+    Restarting,
 }
 
 /// Something was asked for or has happened.
@@ -55,15 +65,33 @@ pub(crate) enum Event {
     Start,
     Launched,
     LaunchFailed,
-    Signal,
+    Signal(Meaning),
     Pause,
     Unpause,
     Unplug,
-    ProcessEnded,
+    ProcessEnded(Then),
     VmGone,
+    /// The time to start it again has come.
+    Due,
     Remove(Force),
     Removed,
     RemoveFailed,
+}
+
+/// What a signal is to a container that is about to start again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Meaning {
+    /// Its end is wanted.
+    Stop,
+    /// It has no process to hear it.
+    Other,
+}
+
+/// What comes after an end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Then {
+    Rest,
+    StartAgain,
 }
 
 /// Whether a removal may end the container first.
@@ -92,6 +120,10 @@ pub(crate) enum Effect {
     Delete,
     /// Ask again after the next change of phase.
     Retry,
+    /// Say [`Event::Due`] when the policy's time has come.
+    Arm,
+    /// Do not say it any more.
+    Disarm,
 }
 
 /// Why something cannot be.
@@ -101,6 +133,7 @@ pub(crate) enum Denied {
     NotRunning,
     Paused,
     NotPaused,
+    Restarting,
     StillRunning,
     Removing,
     Dead,
@@ -120,6 +153,9 @@ impl Phase {
             Self::Exited | Self::Ending(Rest::Exited) | Self::Starting(Rest::Exited) => {
                 Status::Exited
             }
+            Self::Restarting
+            | Self::Ending(Rest::Restarting)
+            | Self::Starting(Rest::Restarting) => Status::Restarting,
             Self::Removing | Self::Gone => Status::Removing,
             Self::Dead => Status::Dead,
         }
@@ -127,7 +163,12 @@ impl Phase {
 
     /// Whether a process runs, or soon will.
     pub(crate) fn is_active(self) -> bool {
-        matches!(self, Self::Starting(_) | Self::Running | Self::Paused)
+        matches!(self, Self::Starting(_) | Self::Running | Self::Paused) || self.is_between_runs()
+    }
+
+    /// Whether its policy will start it again.
+    pub(crate) fn is_between_runs(self) -> bool {
+        matches!(self, Self::Restarting | Self::Ending(Rest::Restarting))
     }
 }
 
@@ -140,7 +181,13 @@ pub(crate) fn next(phase: Phase, event: Event) -> Result<(Phase, Vec<Effect>), D
 
         (Phase::Created, Event::Start) => go(Phase::Starting(Rest::Created), &[Launch]),
         (Phase::Exited, Event::Start) => go(Phase::Starting(Rest::Exited), &[Launch]),
-        (Phase::Running | Phase::Starting(_), Event::Start) => Err(Denied::AlreadyRunning),
+        (
+            Phase::Running
+            | Phase::Starting(_)
+            | Phase::Restarting
+            | Phase::Ending(Rest::Restarting),
+            Event::Start,
+        ) => Err(Denied::AlreadyRunning),
         (Phase::Paused, Event::Start) => Err(Denied::Paused),
         (Phase::Ending(_), Event::Start) => go(phase, &[Retry]),
         (Phase::Removing, Event::Start | Event::Remove(_)) => Err(Denied::Removing),
@@ -148,14 +195,26 @@ pub(crate) fn next(phase: Phase, event: Event) -> Result<(Phase, Vec<Effect>), D
 
         (Phase::Starting(_), Event::Launched) => go(Phase::Running, &[]),
         (Phase::Starting(Rest::Created), Event::LaunchFailed) => go(Phase::Created, &[]),
-        (Phase::Starting(Rest::Exited), Event::LaunchFailed) => go(Phase::Exited, &[]),
+        (Phase::Starting(Rest::Exited | Rest::Restarting), Event::LaunchFailed) => {
+            go(Phase::Exited, &[])
+        }
 
-        (Phase::Running, Event::Signal) => go(phase, &[Deliver]),
-        (Phase::Paused, Event::Signal) => go(Phase::Running, &[Release, Deliver]),
-        (Phase::Starting(_), Event::Signal | Event::Pause) => go(phase, &[Retry]),
-        (_, Event::Signal) => Err(Denied::NotRunning),
+        (Phase::Running, Event::Signal(_)) => go(phase, &[Deliver]),
+        (Phase::Paused, Event::Signal(_)) => go(Phase::Running, &[Release, Deliver]),
+        (Phase::Starting(_), Event::Signal(_) | Event::Pause) => go(phase, &[Retry]),
+        (Phase::Restarting, Event::Signal(Meaning::Stop)) => go(Phase::Exited, &[Disarm]),
+        (Phase::Ending(Rest::Restarting), Event::Signal(Meaning::Stop)) => {
+            go(Phase::Ending(Rest::Exited), &[])
+        }
+        (Phase::Restarting | Phase::Ending(Rest::Restarting), Event::Signal(Meaning::Other)) => {
+            go(phase, &[])
+        }
+        (_, Event::Signal(_)) => Err(Denied::NotRunning),
 
         (Phase::Running, Event::Pause) => go(Phase::Paused, &[Hold]),
+        (Phase::Restarting | Phase::Ending(Rest::Restarting), Event::Pause) => {
+            Err(Denied::Restarting)
+        }
         (Phase::Paused, Event::Pause) => Err(Denied::Paused),
         (_, Event::Pause) => Err(Denied::NotRunning),
         (Phase::Paused, Event::Unpause) => go(Phase::Running, &[Release]),
@@ -165,16 +224,25 @@ pub(crate) fn next(phase: Phase, event: Event) -> Result<(Phase, Vec<Effect>), D
         (Phase::Starting(_), Event::Unplug) => go(phase, &[AbortLaunch]),
         (_, Event::Unplug) => Err(Denied::NotRunning),
 
-        (Phase::Running | Phase::Paused, Event::ProcessEnded) => {
+        (Phase::Running | Phase::Paused, Event::ProcessEnded(Then::Rest)) => {
             go(Phase::Ending(Rest::Exited), &[])
+        }
+        (Phase::Running | Phase::Paused, Event::ProcessEnded(Then::StartAgain)) => {
+            go(Phase::Ending(Rest::Restarting), &[])
         }
         (Phase::Ending(Rest::Created), Event::VmGone) => go(Phase::Created, &[]),
         (Phase::Ending(Rest::Exited), Event::VmGone) => go(Phase::Exited, &[]),
+        (Phase::Ending(Rest::Restarting), Event::VmGone) => go(Phase::Restarting, &[Arm]),
+        (Phase::Restarting, Event::Due) => go(Phase::Starting(Rest::Restarting), &[Launch]),
 
         (Phase::Created | Phase::Exited | Phase::Dead, Event::Remove(_)) => {
             go(Phase::Removing, &[Delete])
         }
-        (Phase::Running | Phase::Paused, Event::Remove(Force::No)) => Err(Denied::StillRunning),
+        (
+            Phase::Running | Phase::Paused | Phase::Restarting | Phase::Ending(Rest::Restarting),
+            Event::Remove(Force::No),
+        ) => Err(Denied::StillRunning),
+        (Phase::Restarting, Event::Remove(Force::Yes)) => go(Phase::Removing, &[Disarm, Delete]),
         (Phase::Running | Phase::Paused, Event::Remove(Force::Yes)) => {
             go(phase, &[PullPlug, Retry])
         }
@@ -189,8 +257,9 @@ pub(crate) fn next(phase: Phase, event: Event) -> Result<(Phase, Vec<Effect>), D
             _,
             Event::Launched
             | Event::LaunchFailed
-            | Event::ProcessEnded
+            | Event::ProcessEnded(_)
             | Event::VmGone
+            | Event::Due
             | Event::Removed
             | Event::RemoveFailed,
         ) => Err(Denied::Unexpected),

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -32,6 +33,29 @@ impl Timestamp {
 
     fn civil(self) -> jiff::Timestamp {
         jiff::Timestamp::from_nanosecond(i128::from(self.0)).unwrap_or_default()
+    }
+}
+
+/// How long it was from one moment, if it ever was, to another.
+pub(crate) fn lasted(from: Option<Timestamp>, to: Timestamp) -> Duration {
+    let nanos = from.map_or(0, |from| to.0.saturating_sub(from.0));
+    Duration::from_nanos(u64::try_from(nanos).unwrap_or(0))
+}
+
+/// A length of time as Go prints it: `1m30s`, `1.5s`, `100ms`.
+pub(crate) fn as_go(time: Duration) -> String {
+    let (minutes, seconds) = (time.as_secs() / 60, time.as_secs() % 60);
+    if minutes == 0 {
+        return format!("{time:?}");
+    }
+    let fraction = format!("{:09}", time.subsec_nanos());
+    let point = match fraction.trim_end_matches('0') {
+        "" => String::new(),
+        digits => format!(".{digits}"),
+    };
+    match (minutes / 60, minutes % 60) {
+        (0, minutes) => format!("{minutes}m{seconds}{point}s"),
+        (hours, minutes) => format!("{hours}h{minutes}m{seconds}{point}s"),
     }
 }
 
@@ -86,6 +110,20 @@ mod tests {
             Timestamp(1_500_000_000).fixed(),
             "1970-01-01T00:00:01.500000000Z"
         );
+    }
+
+    #[test]
+    fn lengths_of_time_are_gos() {
+        for (millis, shown) in [
+            (100, "100ms"),
+            (1500, "1.5s"),
+            (30_000, "30s"),
+            (60_000, "1m0s"),
+            (90_250, "1m30.25s"),
+            (3_600_000, "1h0m0s"),
+        ] {
+            assert_eq!(as_go(Duration::from_millis(millis)), shown);
+        }
     }
 
     #[test]

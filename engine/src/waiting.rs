@@ -17,11 +17,12 @@ pub(crate) fn begin(
 ) -> Waiting {
     let mut watch = container.watch();
     let before = watch.borrow().ends;
+    // What a policy starts again has ended too, also where its next run is seen first.
     let (sender, receiver) = oneshot::channel();
     context.spawn(async move {
         let met = move |now: &Snapshot| match condition {
             _ if now.phase == Phase::Gone => true,
-            WaitCondition::NotRunning => !now.phase.is_active(),
+            WaitCondition::NotRunning => !now.phase.is_active() || now.ends != before,
             WaitCondition::NextExit => now.ends != before,
             WaitCondition::Removed => now.phase == Phase::Dead,
         };
@@ -30,7 +31,7 @@ pub(crate) fn begin(
             let removal_failed = now.phase == Phase::Dead;
             let error = removal_failed.then(|| now.state.error.clone());
             let outcome = WaitOutcome {
-                exit_code: now.state.exit_code,
+                exit_code: now.latest_code,
                 error,
             };
             drop(now);

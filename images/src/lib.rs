@@ -54,7 +54,7 @@ pub use change::ChangeError;
 pub use collect::Collected;
 pub use commit::Commit;
 pub use compression::decompress;
-pub use config::{ImageConfig, Platform, PlatformError, RunConfig};
+pub use config::{Healthcheck, ImageConfig, Platform, PlatformError, RunConfig};
 pub use digest::{ChainId, DiffId, Digest, DigestError, ImageId};
 pub use error::StoreError;
 pub use find::FindError;

@@ -3,6 +3,7 @@
 mod attach;
 mod exec;
 mod filter;
+mod health;
 mod options;
 mod request;
 mod spec;
@@ -15,7 +16,8 @@ pub use attach::{
 };
 pub use exec::{ExecInspect, ExecSpec, ExecStart, ExecStarted};
 pub use filter::{Filters, ListOptions};
-pub use hull_images::Store as ImageStore;
+pub use health::{Checked, Health, HealthStatus};
+pub use hull_images::{Healthcheck, Store as ImageStore};
 pub use options::{Defaults, Options};
 pub use request::{
     CommitOptions, CopyOptions, Created, Pruned, RemoveOptions, StopOptions, Top, WaitCondition,

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use hull_images::Healthcheck;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
@@ -75,6 +76,9 @@ pub struct Config {
     pub stop_signal: Option<String>,
     /// Seconds from the stop signal to SIGKILL.
     pub stop_timeout: Option<i64>,
+    /// How its health is checked; on top of the image's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub healthcheck: Option<Healthcheck>,
     /// The rest, judged by name.
     #[serde(flatten)]
     pub other: Map<String, Value>,

@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::api::health::Health;
 use crate::api::spec::{Config, HostConfig};
 use crate::id::{ContainerId, ContainerName, ExecId};
 use crate::time::Timestamp;
@@ -61,6 +63,8 @@ pub struct ContainerState {
     pub started_at: Option<Timestamp>,
     /// `None`: never.
     pub finished_at: Option<Timestamp>,
+    /// `None`: nothing is checked, or it never ran.
+    pub health: Option<Arc<Health>>,
 }
 
 impl ContainerState {
@@ -74,6 +78,7 @@ impl ContainerState {
             oom_killed: false,
             started_at: None,
             finished_at: None,
+            health: None,
         }
     }
 

@@ -19,7 +19,8 @@ pub(crate) async fn attach(
     container: &Arc<Container>,
     options: AttachOptions,
 ) -> Attachment {
-    let config = &container.blueprint.config;
+    let blueprint = container.blueprint();
+    let config = &blueprint.config;
     let gone = CancellationToken::new();
     let output = {
         let mut stage = container.console.stage.lock().await;

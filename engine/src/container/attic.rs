@@ -146,7 +146,7 @@ pub(crate) async fn enter(
             }
         };
         match phase {
-            Phase::Created | Phase::Exited => {
+            Phase::Created | Phase::Exited | Phase::Restarting => {
                 if let Some(access) = attend(context, container).await? {
                     return Ok(access);
                 }
@@ -175,7 +175,7 @@ async fn attend(
             return Ok(Some(there.access()));
         }
         let mut watch = container.watch();
-        let rests = |phase| matches!(phase, Phase::Created | Phase::Exited);
+        let rests = |phase| matches!(phase, Phase::Created | Phase::Exited | Phase::Restarting);
         let disk = tokio::select! {
             biased;
             disk = container.attic.disk.clone().lock_owned() => disk,
@@ -206,7 +206,7 @@ async fn show(
     container: &Container,
     disk: Disk,
 ) -> Result<Started, EngineError> {
-    let image = context.images.find(&container.blueprint.image_id).await?;
+    let image = context.images.find(&container.blueprint().image_id).await?;
     let purpose = Purpose::Show(oci::root(image.layers.len()));
     let mut claims = container.attic.claims.subscribe();
     let given_up = async {

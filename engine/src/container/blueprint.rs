@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::api::{Config, CreateSpec, HostConfig};
 use crate::error::EngineError;
+use crate::health;
 use crate::id::ContainerId;
 use crate::images::RunImage;
 use crate::time::Timestamp;
@@ -51,6 +52,12 @@ impl Blueprint {
             config.working_dir = ours.working_dir.clone();
         }
         config.stop_signal = config.stop_signal.or_else(|| ours.stop_signal.clone());
+        config.healthcheck = health::merge(config.healthcheck, ours.healthcheck.as_ref());
+        if let (Some(shell), false) = (&ours.shell, config.other.contains_key("Shell")) {
+            config
+                .other
+                .insert("Shell".to_owned(), shell.clone().into());
+        }
         merge_env(&mut config, &ours.env);
         for (name, value) in &ours.labels {
             config

@@ -1,6 +1,6 @@
 //! Further processes in a running container.
 //!
-//! An exec is known until its container's run ends. Which execs run is stored, so that the next
+//! An exec is known until its container's next run begins. Which execs run is stored, so that the next
 //! engine reads their output away: a full journal would hold them back for ever.
 
 use std::sync::{Arc, Mutex};
@@ -232,7 +232,7 @@ pub(crate) fn inspect(container: &Container, exec: &Exec) -> ExecInspect {
 }
 
 fn request(container: &Container, exec: &Exec, how: ExecStart) -> agent::Exec {
-    let (spec, blueprint) = (&exec.spec, &container.blueprint);
+    let (spec, blueprint) = (&exec.spec, &container.blueprint());
     let mut env = oci::environment(blueprint);
     if spec.tty {
         oci::set_all(&mut env, std::iter::once(&"TERM=xterm".to_owned()));

@@ -13,6 +13,7 @@ pub(crate) mod attic;
 mod blueprint;
 mod capabilities;
 pub(crate) mod exec;
+mod health;
 mod oci;
 mod run;
 mod snapshot;
@@ -26,7 +27,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 pub(crate) use blueprint::Blueprint;
 pub(crate) use run::Started;
 pub(crate) use snapshot::{Live, Outcome, Snapshot};
-pub(crate) use task::{Beginning, Command, start_task};
+pub(crate) use task::{Beginning, Command, Signal, start_task};
 
 use crate::console::Console;
 use crate::context::Context;
@@ -40,9 +41,10 @@ use task::Input;
 /// One container, shared by its task and those who look at it.
 #[derive(Debug)]
 pub(crate) struct Container {
-    pub(crate) blueprint: Blueprint,
+    id: ContainerId,
     pub(crate) console: Console,
     pub(crate) attic: attic::Attic,
+    blueprint: Mutex<Arc<Blueprint>>,
     name: Mutex<ContainerName>,
     snapshot: watch::Sender<Snapshot>,
     inbox: mpsc::UnboundedSender<Input>,
@@ -51,7 +53,16 @@ pub(crate) struct Container {
 
 impl Container {
     pub(crate) fn id(&self) -> &ContainerId {
-        &self.blueprint.id
+        &self.id
+    }
+
+    /// What it is now: an update makes another one.
+    pub(crate) fn blueprint(&self) -> Arc<Blueprint> {
+        lock(&self.blueprint).clone()
+    }
+
+    fn set_blueprint(&self, blueprint: Blueprint) {
+        *lock(&self.blueprint) = Arc::new(blueprint);
     }
 
     pub(crate) fn name(&self) -> ContainerName {
@@ -86,6 +97,9 @@ impl Container {
         match (snapshot.phase, &snapshot.live) {
             (crate::state::Phase::Paused, _) => Err(EngineError::Paused(self.id().clone(), "exec")),
             (crate::state::Phase::Running, Some(live)) => Ok(live.clone()),
+            (phase, _) if phase.is_between_runs() => {
+                Err(EngineError::Restarting(format!("Container {}", self.id())))
+            }
             _ => Err(EngineError::NotRunning(self.id().clone())),
         }
     }
@@ -96,6 +110,15 @@ impl Container {
 
     pub(crate) fn add_exec(&self, exec: Arc<Exec>) {
         lock(&self.execs).insert(exec.id.clone(), exec);
+    }
+
+    /// A run begins: the execs of the one before are over.
+    fn forget_execs(&self) {
+        lock(&self.execs).clear();
+    }
+
+    pub(crate) fn drop_exec(&self, id: &ExecId) {
+        lock(&self.execs).remove(id);
     }
 
     /// Those that run.
@@ -112,9 +135,10 @@ impl Container {
 
     /// Tells the world.
     pub(crate) fn announce(&self, context: &Context, action: &str, more: &[(&str, String)]) {
-        let mut attributes = self.blueprint.config.labels.clone();
+        let blueprint = self.blueprint();
+        let mut attributes = blueprint.config.labels.clone();
         attributes.insert("name".into(), self.name().to_string());
-        attributes.insert("image".into(), self.blueprint.config.image.clone());
+        attributes.insert("image".into(), blueprint.config.image.clone());
         attributes.extend(more.iter().map(|(k, v)| ((*k).to_owned(), v.clone())));
         context.events.tell(Event {
             kind: "container",

@@ -46,14 +46,14 @@ pub(super) enum Supervision {
 }
 
 impl Started {
-    /// A VM that an earlier engine started.
-    pub(crate) fn adopted(running: Running) -> Self {
+    /// A VM that an earlier engine started, at this time.
+    pub(crate) fn adopted(running: Running, time: Timestamp) -> Self {
         let agent = AgentClient::new(running.layout.vsock());
         Self {
             disk: None,
             running,
             agent,
-            time: Timestamp::now(),
+            time,
         }
     }
 
@@ -85,7 +85,7 @@ pub(super) async fn bring_up(
         disk = container.attic.disk() => disk,
         () = abort.cancelled() => return Err(VmError::Aborted.into()),
     };
-    let blueprint = &container.blueprint;
+    let blueprint = &container.blueprint();
     let image = context.images.find(&blueprint.image_id).await?;
     let purpose = Purpose::Run(Box::new(oci::create(blueprint, image.layers.len())?));
     let aborted = abort.cancelled();
@@ -105,7 +105,7 @@ pub(super) async fn raise(
     purpose: Purpose,
     given_up: impl Future<Output = ()>,
 ) -> Result<Started, EngineError> {
-    let blueprint = &container.blueprint;
+    let blueprint = &container.blueprint();
     let (host, defaults) = (&blueprint.host_config, &context.options.defaults);
     let log_base = container.console.length();
     let plan = Plan {
@@ -228,7 +228,14 @@ pub(super) async fn supervise(
                 exit_code: i32::from(exit.code),
                 oom_killed: exit.oom_killed,
                 error: String::new(),
-                time: Timestamp::now(),
+                time: match supervision {
+                    Supervision::Fresh => Timestamp::now(),
+                    // It may have ended long ago. The guest says when, and may lie.
+                    Supervision::Resumed => {
+                        let told = Timestamp::from_guest(exit.time);
+                        told.min(Timestamp::now()).max(started.time)
+                    }
+                },
             },
             Err(error) => Outcome {
                 exit_code: 255,

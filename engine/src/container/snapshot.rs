@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use crate::agent::AgentClient;
 use crate::api::{ContainerState, Status};
+use crate::restart::Restarts;
 use crate::state::Phase;
 use crate::time::Timestamp;
 
@@ -16,6 +17,9 @@ pub(crate) struct Snapshot {
     pub(crate) live: Option<Live>,
     /// How many runs, and attempts to start, have come to an end.
     pub(crate) ends: u64,
+    /// The exit code of the latest of them: the state's is gone with the next start.
+    pub(crate) latest_code: i32,
+    pub(crate) restarts: Restarts,
 }
 
 /// How to reach a running VM.
@@ -37,12 +41,14 @@ pub(crate) struct Outcome {
 }
 
 impl Snapshot {
-    pub(crate) fn new(phase: Phase, state: ContainerState) -> Self {
+    pub(crate) fn new(phase: Phase, state: ContainerState, restarts: Restarts) -> Self {
         Self {
             phase,
-            state,
             live: None,
             ends: 0,
+            latest_code: state.exit_code,
+            state,
+            restarts,
         }
     }
 

@@ -4,8 +4,11 @@
 //! Nothing here waits for a guest except the signals and holds of a running VM, which are bounded
 //! by deadlines; a start and an end go on in tasks of their own and report back.
 
+mod again;
 mod end;
+mod health;
 mod launch;
+mod update;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -19,13 +22,14 @@ use super::attic::Attic;
 use super::run::{Started, Supervision, bring_up, supervise, wind_down};
 use super::{Blueprint, Container, Live, Outcome, Snapshot};
 use crate::agent::AgentFailure;
-use crate::api::ContainerState;
+use crate::api::{Checked, ContainerState, HostConfig};
 use crate::console::Console;
 use crate::context::Context;
 use crate::error::EngineError;
 use crate::id::ContainerName;
 use crate::layout::remove_tree;
-use crate::state::{Denied, Effect, Event, Force, Phase, Rest, next};
+use crate::restart::Restarts;
+use crate::state::{Denied, Effect, Event, Force, Meaning, Phase, Rest, Then, next};
 use crate::time::Timestamp;
 use crate::vm;
 
@@ -33,13 +37,25 @@ use crate::vm;
 #[derive(Clone, Debug)]
 pub(crate) enum Command {
     Start,
-    /// As the caller named the container, for the error.
-    Signal(i32, String),
+    Signal(Signal),
     Pause,
     Unpause,
     /// End the VM at once: its guest does not answer.
     Unplug,
     Remove(Force),
+    /// Change what is not zero.
+    Update(Box<HostConfig>),
+}
+
+/// A signal on its way.
+#[derive(Clone, Debug)]
+pub(crate) struct Signal {
+    pub(crate) number: i32,
+    /// As the caller named the container, for the error.
+    pub(crate) who: String,
+    pub(crate) meaning: Meaning,
+    /// What the caller does once the container has ended.
+    pub(crate) then: Then,
 }
 
 type Reply = oneshot::Sender<Result<(), EngineError>>;
@@ -50,6 +66,10 @@ pub(super) enum Input {
     Launched(Box<Result<Started, EngineError>>),
     Ended(Outcome, Box<Started>),
     VmGone,
+    /// A check of its health, and who wants to know that it counts.
+    Checked(Checked, oneshot::Sender<()>),
+    /// The time for the next run has come, counted by what has ended before it.
+    Due(u64),
 }
 
 /// How a container's task begins.
@@ -78,6 +98,12 @@ struct Task {
     starter: Option<Reply>,
     launch: CancellationToken,
     plug: CancellationToken,
+    /// Ends the checks of its health.
+    checks: CancellationToken,
+    /// Ends the wait for the next run.
+    wait: CancellationToken,
+    /// Its end is not the end of a container that removes itself: a user starts it again.
+    kept: bool,
 }
 
 /// Makes a container and starts its task.
@@ -85,7 +111,7 @@ pub(crate) fn start_task(
     context: &Arc<Context>,
     blueprint: Blueprint,
     name: ContainerName,
-    state: ContainerState,
+    (state, restarts): (ContainerState, Restarts),
     beginning: Beginning,
 ) -> Arc<Container> {
     let (outbox, inbox) = mpsc::unbounded_channel();
@@ -93,15 +119,16 @@ pub(crate) fn start_task(
         Beginning::Rest(phase) | Beginning::Adopted { phase, .. } => *phase,
         Beginning::Leftover { phase, .. } => Phase::Ending(*phase),
     };
-    let mut now = Snapshot::new(phase, state);
+    let mut now = Snapshot::new(phase, state, restarts);
     if let Beginning::Adopted { started, .. } = &beginning {
         now.live = Some(started.live());
     }
     let console = Console::new(blueprint.id.clone(), context.layout.log(&blueprint.id));
     let container = Arc::new(Container {
+        id: blueprint.id.clone(),
         console,
-        blueprint,
         attic: Attic::default(),
+        blueprint: Mutex::new(Arc::new(blueprint)),
         name: Mutex::new(name),
         snapshot: watch::Sender::new(now.clone()),
         inbox: outbox.clone(),
@@ -117,6 +144,9 @@ pub(crate) fn start_task(
         starter: None,
         launch: CancellationToken::new(),
         plug: CancellationToken::new(),
+        checks: CancellationToken::new(),
+        wait: CancellationToken::new(),
+        kept: false,
     };
     context.registry.add(container.clone());
     context.spawn(task.run(beginning));
@@ -127,7 +157,12 @@ impl Task {
     async fn run(mut self, beginning: Beginning) {
         match beginning {
             Beginning::Rest(Phase::Removing) => self.delete().await,
-            Beginning::Rest(_) => self.remove_by_itself().await,
+            Beginning::Rest(Phase::Restarting) => self.arm(),
+            Beginning::Rest(_) => {
+                self.end_checks();
+                self.snapshot();
+                self.remove_by_itself().await;
+            }
             Beginning::Adopted {
                 mut started,
                 log_base,
@@ -137,6 +172,8 @@ impl Task {
                 if let Err(error) = self.container.console.begin(log_base).await {
                     tracing::error!(container = %self.container.id(), %error, "its log cannot go on");
                 }
+                self.begin_checks();
+                self.snapshot();
                 self.supervise(*started, Supervision::Resumed);
             }
             Beginning::Leftover { mut started, .. } => {
@@ -173,6 +210,15 @@ impl Task {
                     self.publish();
                     self.remove_by_itself().await;
                 }
+                if self.now.phase == Phase::Restarting {
+                    self.arm();
+                }
+            }
+            Input::Due(run) => self.due(run),
+            Input::Checked(checked, done) => {
+                self.checked(checked);
+                // Who checks may have stopped.
+                let _ = done.send(());
             }
         }
     }
@@ -180,11 +226,12 @@ impl Task {
     async fn command(&mut self, command: Command, reply: Reply) {
         let event = match &command {
             Command::Start => Event::Start,
-            Command::Signal(..) => Event::Signal,
+            Command::Signal(signal) => Event::Signal(signal.meaning),
             Command::Pause => Event::Pause,
             Command::Unpause => Event::Unpause,
             Command::Unplug => Event::Unplug,
             Command::Remove(force) => Event::Remove(*force),
+            Command::Update(changes) => return self.update(changes.clone(), reply).await,
         };
         let (after, effects) = match next(self.now.phase, event) {
             Ok(decided) => decided,
@@ -195,6 +242,7 @@ impl Task {
                 return;
             }
         };
+        self.note_intent(&command, after);
         let mut reply = Some(reply);
         for effect in effects {
             match self.apply(effect, after, &command, &mut reply).await {
@@ -230,9 +278,7 @@ impl Task {
     ) -> Result<(), EngineError> {
         match effect {
             Effect::Launch => {
-                if let Some(reply) = reply.take() {
-                    self.begin_launch(after, reply);
-                }
+                self.begin_launch(after, reply.take());
                 Ok(())
             }
             Effect::AbortLaunch => {
@@ -240,7 +286,7 @@ impl Task {
                 Ok(())
             }
             Effect::Deliver => match command {
-                Command::Signal(signal, _) => self.deliver(*signal).await,
+                Command::Signal(signal) => self.deliver(signal.number).await,
                 _ => Ok(()),
             },
             Effect::Hold => Ok(vm::order(&self.live()?.control, Control::Pause).await?),
@@ -260,6 +306,14 @@ impl Task {
                         why: self.now.state.error.clone(),
                     }),
                 }
+            }
+            Effect::Arm => {
+                self.arm();
+                Ok(())
+            }
+            Effect::Disarm => {
+                self.wait.cancel();
+                Ok(())
             }
             Effect::Retry => {
                 if let Some(reply) = reply.take() {
@@ -322,7 +376,8 @@ impl Task {
     /// Stores and shows the state.
     fn publish(&self) {
         let state = self.now.shown();
-        if let Err(error) = self.context.store.set_state(self.container.id(), &state) {
+        let (store, id) = (&self.context.store, self.container.id());
+        if let Err(error) = store.set_state(id, &state, &self.now.restarts) {
             tracing::error!(container = %self.container.id(), %error, "a state is not stored");
         }
         self.snapshot();
@@ -339,15 +394,17 @@ impl Task {
             (Denied::Paused, Command::Pause) => EngineError::AlreadyPaused(id),
             (Denied::Paused, _) => EngineError::StartPaused,
             (Denied::NotPaused, _) => EngineError::NotPaused(id),
-            (Denied::NotRunning, Command::Signal(_, who)) => EngineError::KillNotRunning {
-                who: who.clone(),
+            (Denied::NotRunning, Command::Signal(signal)) => EngineError::KillNotRunning {
+                who: signal.who.clone(),
                 id,
             },
+            (Denied::Restarting, _) => EngineError::Restarting(format!("Container {id}")),
             (Denied::NotRunning | Denied::Unexpected, _) => EngineError::NotRunning(id),
             (Denied::StillRunning, _) => EngineError::RemoveRunning {
                 name: self.container.name().to_string(),
                 state: match self.now.phase {
                     Phase::Paused => "paused",
+                    phase if phase.is_between_runs() => "restarting",
                     _ => "running",
                 },
             },

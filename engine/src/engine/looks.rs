@@ -20,8 +20,12 @@ impl Engine {
         options: AttachOptions,
     ) -> Result<Attachment, EngineError> {
         let container = self.context.registry.find(who)?;
-        if container.snapshot().phase == Phase::Paused {
-            return Err(EngineError::Paused(container.id().clone(), "attach"));
+        match container.snapshot().phase {
+            Phase::Paused => return Err(EngineError::Paused(container.id().clone(), "attach")),
+            phase if phase.is_between_runs() => {
+                return Err(EngineError::Restarting(format!("container {who}")));
+            }
+            _ => {}
         }
         Ok(attach::attach(&self.context, &container, options).await)
     }
@@ -54,7 +58,7 @@ impl Engine {
                 "Bad parameters: you must choose at least one stream".into(),
             ));
         }
-        let tty = container.blueprint.config.tty;
+        let tty = container.blueprint().config.tty;
         let lines = container
             .console
             .read(options, self.context.closing.clone());

@@ -78,6 +78,8 @@ impl Images {
                     working_dir: run.working_dir,
                     labels: run.labels.unwrap_or_default(),
                     stop_signal: Some(run.stop_signal).filter(|s| !s.is_empty()),
+                    healthcheck: run.healthcheck,
+                    shell: run.shell,
                 },
                 layers: image.layers.into_iter().map(|layer| layer.path).collect(),
             })
@@ -226,7 +228,7 @@ impl Images {
     fn usages(&self) -> Vec<Usage> {
         let usage = |c: Arc<crate::container::Container>| {
             Some(Usage {
-                image: c.blueprint.image_id.parse().ok()?,
+                image: c.blueprint().image_id.parse().ok()?,
                 container: c.id().to_string(),
                 running: c.snapshot().phase.is_active(),
             })
@@ -242,7 +244,10 @@ impl Images {
         let id = image.id.to_string();
         let users = self.containers.all();
         ImageSummary {
-            containers: users.iter().filter(|c| c.blueprint.image_id == id).count(),
+            containers: users
+                .iter()
+                .filter(|c| c.blueprint().image_id == id)
+                .count(),
             id,
             repo_tags: image.tags.iter().map(Reference::familiar).collect(),
             repo_digests: image.digests.iter().map(Reference::familiar).collect(),

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use hull_images::Healthcheck;
+
 use crate::time::Timestamp;
 
 /// One image in a list.
@@ -151,4 +153,6 @@ pub(crate) struct ImageConfig {
     pub working_dir: String,
     pub labels: BTreeMap<String, String>,
     pub stop_signal: Option<String>,
+    pub healthcheck: Option<Healthcheck>,
+    pub shell: Option<Vec<String>>,
 }

@@ -1,30 +1,36 @@
 use super::*;
 use proptest::prelude::*;
 
-const PHASES: [Phase; 11] = [
+const PHASES: [Phase; 14] = [
     Phase::Created,
     Phase::Starting(Rest::Created),
     Phase::Starting(Rest::Exited),
+    Phase::Starting(Rest::Restarting),
     Phase::Running,
     Phase::Paused,
     Phase::Ending(Rest::Created),
     Phase::Ending(Rest::Exited),
+    Phase::Ending(Rest::Restarting),
     Phase::Exited,
+    Phase::Restarting,
     Phase::Removing,
     Phase::Dead,
     Phase::Gone,
 ];
 
-const EVENTS: [Event; 13] = [
+const EVENTS: [Event; 16] = [
     Event::Start,
     Event::Launched,
     Event::LaunchFailed,
-    Event::Signal,
+    Event::Signal(Meaning::Stop),
+    Event::Signal(Meaning::Other),
     Event::Pause,
     Event::Unpause,
     Event::Unplug,
-    Event::ProcessEnded,
+    Event::ProcessEnded(Then::Rest),
+    Event::ProcessEnded(Then::StartAgain),
     Event::VmGone,
+    Event::Due,
     Event::Remove(Force::No),
     Event::Remove(Force::Yes),
     Event::Removed,
@@ -38,6 +44,7 @@ struct World {
     launching: bool,
     process: bool,
     held: bool,
+    armed: bool,
     files: bool,
 }
 
@@ -46,7 +53,8 @@ impl World {
     fn possible(&self, phase: Phase, event: Event) -> bool {
         match event {
             Event::Launched | Event::LaunchFailed => self.launching,
-            Event::ProcessEnded => self.process,
+            Event::ProcessEnded(_) => self.process,
+            Event::Due => self.armed,
             Event::VmGone => self.vm && !self.process && !self.launching,
             Event::Removed | Event::RemoveFailed => phase == Phase::Removing,
             _ => true,
@@ -57,7 +65,8 @@ impl World {
         match event {
             Event::Launched => (self.launching, self.process, self.vm) = (false, true, true),
             Event::LaunchFailed => (self.launching, self.vm) = (false, false),
-            Event::ProcessEnded => (self.process, self.held) = (false, false),
+            Event::ProcessEnded(_) => (self.process, self.held) = (false, false),
+            Event::Due => self.armed = false,
             Event::VmGone => self.vm = false,
             Event::Removed => self.files = false,
             _ => {}
@@ -79,7 +88,18 @@ impl World {
                     self.held = false;
                 }
                 Effect::PullPlug => assert!(self.vm),
-                Effect::Delete => assert!(!self.vm && !self.launching, "deleted under a VM"),
+                Effect::Delete => {
+                    assert!(!self.vm && !self.launching, "deleted under a VM");
+                    assert!(!self.armed, "deleted, and about to start");
+                }
+                Effect::Arm => {
+                    assert!(!self.armed && !self.vm && !self.launching, "two starts");
+                    self.armed = true;
+                }
+                Effect::Disarm => {
+                    assert!(self.armed);
+                    self.armed = false;
+                }
                 Effect::Retry => {}
             }
         }
@@ -91,6 +111,7 @@ impl World {
             && self.launching == matches!(phase, Phase::Starting(_))
             && self.process == matches!(phase, Phase::Running | Phase::Paused)
             && self.held == (phase == Phase::Paused)
+            && self.armed == (phase == Phase::Restarting)
     }
 }
 
@@ -133,7 +154,7 @@ fn a_retry_never_changes_the_phase_and_only_waits_for_a_change_to_come() {
                 let coming = [
                     Event::Launched,
                     Event::LaunchFailed,
-                    Event::ProcessEnded,
+                    Event::ProcessEnded(Then::Rest),
                     Event::VmGone,
                 ];
                 assert!(
@@ -158,7 +179,27 @@ fn a_forced_removal_is_refused_only_where_one_is_under_way() {
 
 #[test]
 fn a_paused_container_hears_a_signal_once_it_runs_again() {
-    let (after, effects) = next(Phase::Paused, Event::Signal).unwrap();
+    let (after, effects) = next(Phase::Paused, Event::Signal(Meaning::Stop)).unwrap();
     assert_eq!(after, Phase::Running);
     assert_eq!(effects, [Effect::Release, Effect::Deliver]);
+}
+
+#[test]
+fn a_stop_between_two_runs_is_the_end_and_another_signal_is_not() {
+    for (phase, stopped) in [
+        (Phase::Restarting, Phase::Exited),
+        (Phase::Ending(Rest::Restarting), Phase::Ending(Rest::Exited)),
+    ] {
+        let after = |meaning| next(phase, Event::Signal(meaning)).map(|(after, _)| after);
+        assert_eq!(after(Meaning::Stop), Ok(stopped));
+        assert_eq!(after(Meaning::Other), Ok(phase));
+        assert_eq!(next(phase, Event::Start), Err(Denied::AlreadyRunning));
+        assert_eq!(next(phase, Event::Pause), Err(Denied::Restarting));
+    }
+}
+
+#[test]
+fn a_start_by_policy_that_fails_is_not_tried_again() {
+    let (after, effects) = next(Phase::Starting(Rest::Restarting), Event::LaunchFailed).unwrap();
+    assert_eq!((after, effects.as_slice()), (Phase::Exited, &[][..]));
 }

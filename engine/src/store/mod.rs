@@ -12,12 +12,14 @@ use rusqlite::{Connection, OptionalExtension, params};
 use crate::api::{ContainerState, Status};
 use crate::container::Blueprint;
 use crate::id::{ContainerId, ContainerName};
+use crate::restart::Restarts;
 use crate::time::Timestamp;
 use crate::vm::process::Identity;
 
-const SCHEMA: &str = include_str!("schema.sql");
-/// The schema's version, in SQLite's own place for it.
-const VERSION: i64 = 1;
+/// What makes each version of the schema out of the one before, the first out of nothing. The
+/// version is in SQLite's own place for it.
+const STEPS: [&str; 2] = [include_str!("schema.sql"), include_str!("restarts.sql")];
+const VERSION: i64 = STEPS.len() as i64;
 
 /// Why the database failed.
 #[derive(Debug, thiserror::Error)]
@@ -57,6 +59,7 @@ pub(crate) struct Row {
     pub(crate) blueprint: Blueprint,
     pub(crate) name: ContainerName,
     pub(crate) state: ContainerState,
+    pub(crate) restarts: Restarts,
     pub(crate) vm: Option<VmRow>,
 }
 
@@ -77,10 +80,9 @@ impl Store {
         connection.pragma_update(None, "synchronous", "NORMAL")?;
         connection.pragma_update(None, "foreign_keys", true)?;
         let found: i64 = connection.query_row("PRAGMA user_version", [], |r| r.get(0))?;
-        match found {
-            0 => connection.execute_batch(SCHEMA)?,
-            VERSION => {}
-            _ => return Err(StoreError::Newer { found }),
+        let known = usize::try_from(found).ok().and_then(|n| STEPS.get(n..));
+        for step in known.ok_or(StoreError::Newer { found })? {
+            connection.execute_batch(step)?;
         }
         Ok(Self(Arc::new(Mutex::new(connection))))
     }
@@ -105,10 +107,7 @@ impl Store {
         blueprint: &Blueprint,
         name: &ContainerName,
     ) -> Result<(), StoreError> {
-        let record = serde_json::to_string(blueprint).map_err(|source| StoreError::Record {
-            subject: blueprint.id.to_string(),
-            source,
-        })?;
+        let record = record(blueprint)?;
         self.lock().execute(
             "INSERT INTO container (id, name, created, record, status) VALUES (?1, ?2, ?3, ?4, ?5)",
             params![
@@ -119,6 +118,15 @@ impl Store {
                 Status::Created.as_str()
             ],
         )?;
+        Ok(())
+    }
+
+    /// Replaces what a container is, after an update.
+    pub(crate) fn set_record(&self, blueprint: &Blueprint) -> Result<(), StoreError> {
+        let sql = "UPDATE container SET record = ?2 WHERE id = ?1";
+        let record = record(blueprint)?;
+        self.lock()
+            .execute(sql, params![blueprint.id.as_str(), record])?;
         Ok(())
     }
 
@@ -133,10 +141,11 @@ impl Store {
         &self,
         id: &ContainerId,
         state: &ContainerState,
+        restarts: &Restarts,
     ) -> Result<(), StoreError> {
         self.lock().execute(
             "UPDATE container SET status = ?2, exit_code = ?3, error = ?4, oom_killed = ?5, \
-             started = ?6, finished = ?7 WHERE id = ?1",
+             started = ?6, finished = ?7, restarts = ?8, by_hand = ?9 WHERE id = ?1",
             params![
                 id.as_str(),
                 state.status.as_str(),
@@ -145,6 +154,8 @@ impl Store {
                 state.oom_killed,
                 state.started_at.map(|t| t.0),
                 state.finished_at.map(|t| t.0),
+                restarts.count,
+                restarts.by_hand,
             ],
         )?;
         Ok(())
@@ -243,7 +254,7 @@ impl Store {
         let db = self.lock();
         let mut query = db.prepare(
             "SELECT record, name, status, exit_code, error, oom_killed, started, finished, \
-             uid, pid, start_ticks, boot, log_base FROM container LEFT JOIN vm ON container = id ORDER BY created",
+             uid, pid, start_ticks, boot, log_base, restarts, by_hand FROM container LEFT JOIN vm ON container = id ORDER BY created",
         )?;
         let mut rows = query.query([])?;
         let mut all = Vec::new();
@@ -262,6 +273,13 @@ impl Store {
             .optional()?
             .is_some())
     }
+}
+
+fn record(blueprint: &Blueprint) -> Result<String, StoreError> {
+    serde_json::to_string(blueprint).map_err(|source| StoreError::Record {
+        subject: blueprint.id.to_string(),
+        source,
+    })
 }
 
 fn read_row(row: &rusqlite::Row<'_>) -> Result<Row, StoreError> {
@@ -299,7 +317,9 @@ fn read_row(row: &rusqlite::Row<'_>) -> Result<Row, StoreError> {
             oom_killed: row.get(5)?,
             started_at: row.get::<_, Option<i64>>(6)?.map(Timestamp),
             finished_at: row.get::<_, Option<i64>>(7)?.map(Timestamp),
+            health: None,
         },
+        restarts: Restarts::stored(row.get(13)?, row.get(14)?),
         vm,
     })
 }

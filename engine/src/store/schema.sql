@@ -4,7 +4,7 @@ CREATE TABLE container (
     id         TEXT PRIMARY KEY,
     name       TEXT NOT NULL UNIQUE,
     created    INTEGER NOT NULL,            -- nanoseconds since 1970, as all times
-    record     TEXT NOT NULL,               -- JSON: what it is, never changed
+    record     TEXT NOT NULL,               -- JSON: what it is; only an update changes it
     status     TEXT NOT NULL,               -- Docker's word
     exit_code  INTEGER NOT NULL DEFAULT 0,
     error      TEXT NOT NULL DEFAULT '',

@@ -41,12 +41,18 @@ impl Cgroup {
         let bytes = (u64::from(limits.memory_mib) << 20) + VMM_OVERHEAD;
         group.set("memory.max", &bytes.to_string())?;
         group.set("pids.max", &MAX_THREADS.to_string())?;
-        if let Ok(nano @ 1..) = u64::try_from(limits.nano_cpus) {
-            // The VMM's own work comes out of the container's share.
-            let quota = (nano / 10_000).max(1_000);
-            group.set("cpu.max", &format!("{quota} {PERIOD}"))?;
-        }
+        group.limit_cpus(limits.nano_cpus)?;
         Ok(group)
+    }
+
+    /// Sets how much of the host's CPUs it gets.
+    pub(super) fn limit_cpus(&self, nano_cpus: i64) -> Result<(), VmError> {
+        let Ok(nano @ 1..) = u64::try_from(nano_cpus) else {
+            return Ok(());
+        };
+        // The VMM's own work comes out of the container's share.
+        let quota = (nano / 10_000).max(1_000);
+        self.set("cpu.max", &format!("{quota} {PERIOD}"))
     }
 
     /// To hand to the VMM, which joins it.

@@ -15,11 +15,23 @@ const DEADLINE: Duration = Duration::from_secs(20);
 
 /// Asks for something that is done or refused.
 pub(crate) async fn order(socket: &Path, request: Control) -> Result<(), VmError> {
+    answer(socket, request).await.map(drop)
+}
+
+/// How many CPUs the VM has.
+pub(crate) async fn vcpus_of(socket: &Path) -> Result<u8, VmError> {
+    match answer(socket, Control::Info).await? {
+        ControlReply::Info(info) => Ok(info.vcpus),
+        _ => Err(VmError::Refused("it says nothing about itself".to_owned())),
+    }
+}
+
+async fn answer(socket: &Path, request: Control) -> Result<ControlReply, VmError> {
     match tokio::time::timeout(DEADLINE, ask(socket, request)).await {
         Err(_) => Err(VmError::Silent),
         Ok(Err(e)) => Err(VmError::step("reach the VM's control socket")(e)),
         Ok(Ok(ControlReply::Failed(why))) => Err(VmError::Refused(why)),
-        Ok(Ok(_)) => Ok(()),
+        Ok(Ok(reply)) => Ok(reply),
     }
 }
 

@@ -24,10 +24,10 @@ use crate::error::ErrorKind;
 
 pub use init_layer::InitLayerError;
 
-pub(crate) use control::order;
+pub(crate) use control::{order, vcpus_of};
 pub(crate) use launch::{Plan, launch};
 pub(crate) use report::{End, end_of};
-pub(crate) use running::{Running, adopt, sweep};
+pub(crate) use running::{Running, adopt, limit_cpus, sweep};
 pub(crate) use size::{MIN_MEMORY, guest_memory_mib, vcpus};
 
 /// Why a VM cannot be had.

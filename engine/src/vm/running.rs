@@ -90,6 +90,11 @@ pub(crate) fn adopt(
     }))
 }
 
+/// Limits the CPUs of a VM that runs; without control groups there is nothing to set.
+pub(crate) fn limit_cpus(cgroup: Option<PathBuf>, nano_cpus: i64) -> Result<(), VmError> {
+    cgroup.map_or(Ok(()), |path| Cgroup::at(path).limit_cpus(nano_cpus))
+}
+
 /// Removes what dead VMs of earlier engines left: sockets, folders, and control groups with
 /// whatever still runs in them.
 pub(crate) async fn sweep(layout: &Layout, live: &BTreeSet<ContainerId>) -> io::Result<()> {

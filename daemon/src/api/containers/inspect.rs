@@ -2,9 +2,12 @@
 
 use bollard_stubs::models::{
     ContainerInspectResponse, ContainerState as StateModel, ContainerStateStatusEnum, DriverData,
+    Health as HealthModel, HealthStatusEnum, HealthcheckResult,
 };
 use hull_engine::Timestamp;
-use hull_engine::api::{Config, ContainerInspect, ContainerState, HostConfig, Status};
+use hull_engine::api::{
+    Checked, Config, ContainerInspect, ContainerState, Health, HealthStatus, HostConfig, Status,
+};
 use serde::Serialize;
 
 use super::network;
@@ -97,7 +100,28 @@ fn state(state: &ContainerState) -> StateModel {
         error: Some(state.error.clone()),
         started_at: moment(state.started_at),
         finished_at: moment(state.finished_at),
-        health: None,
+        health: state.health.as_deref().map(health),
+    }
+}
+
+fn health(health: &Health) -> HealthModel {
+    HealthModel {
+        status: Some(match health.status {
+            HealthStatus::Starting => HealthStatusEnum::STARTING,
+            HealthStatus::Healthy => HealthStatusEnum::HEALTHY,
+            HealthStatus::Unhealthy => HealthStatusEnum::UNHEALTHY,
+        }),
+        failing_streak: Some(i64::from(health.failing_streak)),
+        log: Some(health.log.iter().map(checked).collect()),
+    }
+}
+
+fn checked(checked: &Checked) -> HealthcheckResult {
+    HealthcheckResult {
+        start: Some(checked.start.to_string()),
+        end: Some(checked.end.to_string()),
+        exit_code: Some(i64::from(checked.exit_code)),
+        output: Some(checked.output.clone()),
     }
 }
 
@@ -125,6 +149,7 @@ mod tests {
                 oom_killed: false,
                 started_at: Some(Timestamp(1_795_231_738_000_000_000)),
                 finished_at: None,
+                health: None,
             },
             image: format!("sha256:{id}"),
             config: serde_json::from_value(json!({

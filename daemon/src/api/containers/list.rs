@@ -91,6 +91,7 @@ mod tests {
                 oom_killed: false,
                 started_at: None,
                 finished_at: None,
+                health: None,
             },
             status: "Exited (0) 1 second ago".into(),
             labels: [("a".to_owned(), "b".to_owned())].into(),

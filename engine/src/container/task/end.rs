@@ -1,21 +1,33 @@
 //! The end of a run, and of the container.
 
 use super::*;
+use crate::restart::RunEnd;
+use crate::time::lasted;
 
 impl Task {
     pub(super) async fn ended(&mut self, outcome: Outcome, started: Started) {
-        if !self.happened(Event::ProcessEnded) {
+        let lasted = lasted(self.now.state.started_at, outcome.time);
+        let then = self.then(RunEnd {
+            exit_code: outcome.exit_code,
+            lasted,
+        });
+        if !self.happened(Event::ProcessEnded(then)) {
             return self.wind_down(started);
         }
         self.now.live = None;
         self.now.ends += 1;
+        self.now.latest_code = outcome.exit_code;
         self.now.state.exit_code = outcome.exit_code;
         self.now.state.oom_killed = outcome.oom_killed;
         self.now.state.error = outcome.error;
         self.now.state.finished_at = Some(outcome.time);
+        self.end_checks();
         self.publish();
         self.wind_down(started);
-        let code = [("exitCode", outcome.exit_code.to_string())];
+        let code = [
+            ("exitCode", outcome.exit_code.to_string()),
+            ("execDuration", lasted.as_secs().to_string()),
+        ];
         if outcome.oom_killed {
             self.container.announce(&self.context, "oom", &[]);
         }
@@ -25,7 +37,10 @@ impl Task {
     pub(super) async fn remove_by_itself(&mut self) {
         let at_rest = matches!(self.now.phase, Phase::Exited)
             || (self.now.phase == Phase::Created && self.now.ends > 0);
-        if self.container.blueprint.host_config.auto_remove && at_rest {
+        if self.kept {
+            return;
+        }
+        if self.container.blueprint().host_config.auto_remove && at_rest {
             self.now.phase = Phase::Removing;
             self.publish();
             self.delete().await;

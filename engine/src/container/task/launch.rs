@@ -5,11 +5,11 @@ use tokio_util::sync::CancellationToken;
 use super::*;
 
 impl Task {
-    /// Starts the launch; the caller is answered when it is over.
-    pub(super) fn begin_launch(&mut self, after: Phase, reply: Reply) {
+    /// Starts the launch; the caller, if there is one, is answered when it is over.
+    pub(super) fn begin_launch(&mut self, after: Phase, reply: Option<Reply>) {
         self.now.phase = after;
         self.launch = CancellationToken::new();
-        self.starter = Some(reply);
+        self.starter = reply;
         let (context, container) = (self.context.clone(), self.container.clone());
         let (abort, outbox) = (self.launch.clone(), self.outbox.clone());
         self.snapshot();
@@ -33,6 +33,8 @@ impl Task {
             oom_killed: false,
             ..self.now.state.clone()
         };
+        self.container.forget_execs();
+        self.begin_checks();
         self.publish();
         self.container.announce(&self.context, "start", &[]);
         self.supervise(started, Supervision::Fresh);
@@ -51,6 +53,7 @@ impl Task {
             _ => 128,
         };
         self.now.ends += 1;
+        self.now.latest_code = self.now.state.exit_code;
         self.publish();
         tracing::info!(container = %self.container.id(), %error, "a start failed");
         if let Some(reply) = self.starter.take() {

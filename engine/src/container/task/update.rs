@@ -1,0 +1,55 @@
+//! Changing what a container may use, and when it is started again.
+//!
+//! What is stored holds from the next start on. A VM that is there already gets at once what can
+//! be changed about it, and what cannot is refused with the reason: nothing waits in silence.
+
+use super::*;
+use crate::update::{self, Live as LiveChanges};
+
+impl Task {
+    pub(super) async fn update(&mut self, changes: Box<HostConfig>, reply: Reply) {
+        if matches!(self.now.phase, Phase::Starting(_)) {
+            self.parked.push((Command::Update(changes), reply));
+            return;
+        }
+        let updated = self.try_update(&changes).await;
+        if updated.is_ok() {
+            self.container.announce(&self.context, "update", &[]);
+        }
+        // The caller may have stopped waiting.
+        let _ = reply.send(updated);
+    }
+
+    async fn try_update(&mut self, changes: &HostConfig) -> Result<(), EngineError> {
+        let id = self.container.id();
+        let refused = |why: String| EngineError::CannotUpdate {
+            id: id.clone(),
+            why,
+        };
+        if matches!(self.now.phase, Phase::Removing | Phase::Dead | Phase::Gone) {
+            let why = "container is marked for removal and cannot be \"update\"";
+            return Err(refused(why.to_owned()));
+        }
+        let old = self.container.blueprint();
+        let host_config = update::merge(&old.host_config, changes).map_err(refused)?;
+        crate::admission::judge_host(&host_config)?;
+        if let Some(live) = &self.now.live {
+            let wanted = update::live(&old.host_config, &host_config).map_err(refused)?;
+            if let LiveChanges {
+                nano_cpus: Some(nano),
+            } = wanted
+            {
+                let vcpus = vm::vcpus_of(&live.control).await?;
+                update::fits(nano, vcpus).map_err(refused)?;
+                vm::limit_cpus(self.context.layout.cgroup(id), nano)?;
+            }
+        }
+        let blueprint = Blueprint {
+            host_config,
+            ..Blueprint::clone(&old)
+        };
+        self.context.store.set_record(&blueprint)?;
+        self.container.set_blueprint(blueprint);
+        Ok(())
+    }
+}
