@@ -91,6 +91,24 @@ async fn what_ended_meanwhile_is_recorded() {
     bench.assert_no_vm();
 }
 
+/// Each engine is closed about when the process ends: before, while and after that is recorded.
+#[tokio::test]
+async fn an_end_is_known_whenever_the_engine_goes() {
+    let (bench, mut engine) = Bench::new().await;
+    for round in 0..30 {
+        let id = run(&engine, shell("exit 7")).await;
+        for _ in 0..round {
+            tokio::task::yield_now().await;
+        }
+        leave(engine).await;
+        engine = bench.open().await;
+        assert_eq!(exit_code(&engine, &id).await, 7, "round {round}");
+        assert_eq!(state(&engine, &id).await.error, "", "round {round}");
+        remove(&engine, &id).await;
+    }
+    bench.assert_no_vm();
+}
+
 #[tokio::test]
 async fn auto_removal_happens_late_rather_than_never() {
     let (bench, engine) = Bench::new().await;
