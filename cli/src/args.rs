@@ -9,7 +9,7 @@ use crate::spec::units;
 use crate::verbs::{
     attach, commit, completion, cp, create, df, diff, doctor, exec, export, history, images,
     import, info, inspect, kill, load, login, logout, logs, machine, pause, prune, ps, pull, push,
-    registry, rename, rm, rmi, run, save, search, start, stop, tag, version, wait,
+    registry, rename, rm, rmi, run, save, search, start, stop, tag, update, version, wait,
 };
 
 /// Containers, each in a virtual machine of its own
@@ -117,6 +117,8 @@ pub(crate) enum OfContainer {
     Stop(stop::Args),
     /// Unpause all processes within one or more containers
     Unpause(pause::Args),
+    /// Update configuration of one or more containers
+    Update(update::Args),
     /// Block until one or more containers stop, then print their exit codes
     Wait(wait::Args),
 }

@@ -11,7 +11,7 @@ pub(crate) mod flags;
 mod hosts;
 mod lists;
 pub(crate) mod platform;
-mod restart;
+pub(crate) mod restart;
 mod security;
 pub(crate) mod units;
 

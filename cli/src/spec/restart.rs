@@ -16,7 +16,7 @@ pub(crate) enum RestartError {
     CountWithoutFailure,
 }
 
-pub(super) fn parse(text: &str) -> Result<RestartPolicy, RestartError> {
+pub(crate) fn parse(text: &str) -> Result<RestartPolicy, RestartError> {
     let (name, count) = match text.split_once(':') {
         Some(("", _)) => return Err(RestartError::NoPolicy),
         Some((name, count)) => (name, Some(count.parse().map_err(|_| RestartError::Count)?)),

@@ -37,6 +37,7 @@ pub(crate) mod search;
 pub(crate) mod start;
 pub(crate) mod stop;
 pub(crate) mod tag;
+pub(crate) mod update;
 pub(crate) mod version;
 pub(crate) mod wait;
 
@@ -107,6 +108,7 @@ async fn of_container(verb: OfContainer, host: Host) -> Result<u8, Failure> {
         OfContainer::Start(args) => start::run(&args, &client).await,
         OfContainer::Stop(args) => stop::run(&args, stop::Then::Rest, &client).await,
         OfContainer::Unpause(args) => pause::run(&args, pause::Turn::Unpause, &client).await,
+        OfContainer::Update(args) => update::run(&args, &client).await,
         OfContainer::Wait(args) => wait::run(&args, &client).await,
     }
 }

@@ -22,11 +22,6 @@ const NOT_YET: &[(Method, &str, &str)] = &[
         "/containers/{id}/stats",
         "statistics of a container",
     ),
-    (
-        Method::POST,
-        "/containers/{id}/update",
-        "updating a container",
-    ),
     (Method::POST, "/grpc", "BuildKit"),
     (Method::POST, "/networks/create", "user networks"),
     (Method::POST, "/networks/{id}/connect", "user networks"),

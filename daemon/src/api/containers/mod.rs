@@ -10,6 +10,7 @@ mod logs;
 mod network;
 mod process;
 mod remove;
+mod update;
 mod wait;
 
 use hyper::Method;
@@ -36,6 +37,7 @@ pub(super) fn routes(router: &mut Router<App>) {
     router.add(post.clone(), "/containers/{id}/pause", lifecycle::pause);
     router.add(post.clone(), "/containers/{id}/unpause", lifecycle::unpause);
     router.add(post.clone(), "/containers/{id}/rename", lifecycle::rename);
+    router.add(post.clone(), "/containers/{id}/update", update::update);
     router.add(post.clone(), "/containers/{id}/resize", process::resize);
     let archive = "/containers/{id}/archive";
     router.add(Method::HEAD, archive, files::stat);
