@@ -40,6 +40,8 @@ pub(crate) struct Progress {
     pub(crate) length: u64,
     /// Whether a run is under way.
     pub(crate) live: bool,
+    /// Which: whoever follows one run does not go on into the next, however soon it comes.
+    pub(crate) run: u64,
 }
 
 /// See the module.
@@ -73,6 +75,7 @@ impl Console {
             progress: watch::Sender::new(Progress {
                 length,
                 live: false,
+                run: 0,
             }),
             input,
             typed: Arc::new(Mutex::new(typed)),
@@ -97,7 +100,13 @@ impl Console {
         let writer = LogWriter::open(&self.log, base).map_err(|e| self.failed(e))?;
         let length = writer.length();
         self.stage.lock().await.writer = Some(writer);
-        self.progress.send_replace(Progress { length, live: true });
+        self.progress.send_modify(|p| {
+            *p = Progress {
+                length,
+                live: true,
+                run: p.run + 1,
+            };
+        });
         Ok(())
     }
 
@@ -197,6 +206,7 @@ async fn send_lines(
         }
         now = *progress.borrow_and_update();
     };
+    let run = now.run;
     loop {
         while let Some(line) = reader.next(now.length).await? {
             if !selection.wants(&line) {
@@ -215,7 +225,7 @@ async fn send_lines(
                 return Ok(());
             }
         }
-        if !follow || !now.live || progress.changed().await.is_err() {
+        if !follow || !now.live || now.run != run || progress.changed().await.is_err() {
             return Ok(());
         }
         now = *progress.borrow_and_update();
