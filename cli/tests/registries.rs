@@ -149,13 +149,23 @@ latest: digest: sha256:e064 size: 736
         &hull(&daemon, &["push", "-q", name], ""),
         &format!("{name}:latest\n"),
     );
+    said(
+        &hull(&daemon, &["push", "--platform", "linux/arm64", name], ""),
+        &all,
+    );
+    let arm = "%7B%22architecture%22%3A%22arm64%22%2C%22os%22%3A%22linux%22%7D";
     assert_eq!(
         daemon.lines(),
         [
             format!("{line}?tag=latest"),
             line.clone(),
             format!("{line}?tag=latest"),
+            format!("{line}?tag=latest&platform={arm}"),
         ]
+    );
+    refused(
+        &hull(&daemon, &["push", "--platform", "a/b/c/d", name], ""),
+        "\"a/b/c/d\" is an invalid OS or architecture or platform: invalid argument",
     );
     let failed = r#"{"errorDetail":{"message":"no basic auth credentials"},"error":"no basic auth credentials"}"#;
     let daemon = Daemon::with(&[(&line, 200, failed)]);

@@ -182,6 +182,11 @@ fn a_history_is_told_as_docker_tells_it() {
         ("GET /images/y/history", 200, &fixed.to_string()),
     ]);
     check("history.txt", &daemon);
+    let asked = "platform=%7B%22architecture%22%3A%22arm64%22%2C%22os%22%3A%22linux%22%7D";
+    assert_eq!(
+        daemon.lines().last().map(String::as_str),
+        Some(format!("GET /images/y/history?{asked}").as_str())
+    );
 }
 
 #[test]

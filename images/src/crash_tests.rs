@@ -137,6 +137,7 @@ fn perform(store: &Store, host: &str, step: Step) {
             let push = Push {
                 name: format!("{host}/pushed:latest").parse().unwrap(),
                 all: false,
+                platform: None,
                 credentials: Credentials::default(),
             };
             // The registry takes nothing new: what is pushed is not the point, what it leaves is.

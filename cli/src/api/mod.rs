@@ -154,8 +154,11 @@ impl Client {
     pub(crate) async fn get_as<T: for<'de> Deserialize<'de>>(
         &self,
         path: &str,
+        query: Query<'_>,
     ) -> Result<T, Error> {
-        let response = self.send(empty(Method::GET, &self.uri(path, &[]))).await?;
+        let response = self
+            .send(empty(Method::GET, &self.uri(path, query)))
+            .await?;
         decode(&collect(response).await?)
     }
 

@@ -1,39 +1,15 @@
-//! `--platform os/arch[/variant]`, as the API takes it: OCI's JSON.
+//! `--platform os[/arch[/variant]]`, as the API takes it since 1.48: OCI's JSON.
 
-use serde_json::json;
+use hull_images::Platform;
 
 use crate::failure::Failure;
 
 /// The JSON of a platform as users write it.
 pub(crate) fn json(text: &str) -> Result<String, Failure> {
-    let bad = |word: &str| {
-        word.is_empty()
-            || !word
-                .bytes()
-                .all(|byte| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte))
-    };
-    let words: Vec<&str> = text.split('/').collect();
-    let refused = || {
-        Failure::new(format!(
-            "invalid platform: {text:?} is not OS/ARCH[/VARIANT]"
-        ))
-    };
-    if words.iter().any(|word| bad(word)) {
-        return Err(refused());
-    }
-    let machine = |word: &str| match word.to_lowercase().as_str() {
-        "x86_64" | "x86-64" => "amd64".to_owned(),
-        "aarch64" => "arm64".to_owned(),
-        other => other.to_owned(),
-    };
-    let platform = match words.as_slice() {
-        [os, arch] => json!({"architecture": machine(arch), "os": os.to_lowercase()}),
-        [os, arch, variant] => json!({
-            "architecture": machine(arch), "os": os.to_lowercase(), "variant": variant,
-        }),
-        _ => return Err(refused()),
-    };
-    Ok(platform.to_string())
+    let platform: Platform = text
+        .parse()
+        .map_err(|error: hull_images::PlatformError| Failure::new(error.to_string()))?;
+    serde_json::to_string(&platform).map_err(|error| Failure::new(error.to_string()))
 }
 
 #[cfg(test)]
@@ -50,7 +26,12 @@ mod tests {
             json("linux/arm/v7").unwrap(),
             r#"{"architecture":"arm","os":"linux","variant":"v7"}"#
         );
-        for text in ["", "linux", "linux/", "a/b/c/d", "linux/a b"] {
+        let own = Platform::host().architecture;
+        assert_eq!(
+            json("linux").unwrap(),
+            format!(r#"{{"architecture":"{own}","os":"linux"}}"#)
+        );
+        for text in ["", "linux/", "a/b/c/d", "linux/a b"] {
             assert!(json(text).is_err(), "{text:?}");
         }
     }

@@ -50,7 +50,7 @@ pub(super) struct Subject {
 impl Subject {
     pub(super) async fn find(client: &Client, name: &str) -> Result<Subject, Failure> {
         let path = format!("/containers/{}/json", named::container(name)?);
-        let details: ContainerInspectResponse = client.get_as(&path).await?;
+        let details: ContainerInspectResponse = client.get_as(&path, &[]).await?;
         let config = details.config.as_ref();
         let host = details.host_config.as_ref();
         Ok(Subject {

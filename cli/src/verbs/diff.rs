@@ -27,7 +27,7 @@ pub(crate) async fn run(args: &Args, client: &Client) -> Result<u8, Failure> {
     }
     let container = named::container(&args.container)?;
     let path = format!("/containers/{}/changes", path_escape(&container));
-    let changes: Option<Vec<Change>> = client.get_as(&path).await?;
+    let changes: Option<Vec<Change>> = client.get_as(&path, &[]).await?;
     print!("{}", rendered(&changes.unwrap_or_default()));
     Ok(0)
 }

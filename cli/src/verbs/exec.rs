@@ -60,7 +60,7 @@ pub(crate) async fn run(args: &Args, client: &Client) -> Result<u8, Failure> {
     let container = named::container(&container)?;
     // First, so that "no such container" is told rather than that there is no terminal.
     let _exists: ContainerInspectResponse = client
-        .get_as(&format!("/containers/{container}/json"))
+        .get_as(&format!("/containers/{container}/json"), &[])
         .await?;
     if !args.detach {
         check_input(args.interactive, args.tty)?;
@@ -141,6 +141,6 @@ async fn attach(args: &Args, client: &Client, exec: &str) -> Result<u8, Failure>
     if ended == Ended::Detached {
         return Err(Failure::new("read escape sequence"));
     }
-    let done: ExecInspectResponse = client.get_as(&format!("/exec/{exec}/json")).await?;
+    let done: ExecInspectResponse = client.get_as(&format!("/exec/{exec}/json"), &[]).await?;
     Ok((done.exit_code.unwrap_or(0) & 0xff) as u8)
 }

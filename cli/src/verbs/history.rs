@@ -6,12 +6,13 @@ use bollard::models::HistoryResponseItem;
 use jiff::Timestamp;
 
 use super::named;
-use crate::api::{Client, Error};
+use crate::api::Client;
 use crate::failure::Failure;
 use crate::output::listing::Listing;
 use crate::output::text::{ellipsis, short_id};
 use crate::output::value::Value;
 use crate::output::{age, size};
+use crate::spec::platform;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -33,6 +34,9 @@ pub(crate) struct Args {
     /// Don't truncate output
     #[arg(long)]
     no_trunc: bool,
+    /// Show history for the given platform
+    #[arg(long, value_name = "string")]
+    platform: Option<String>,
     /// Only show image IDs
     #[arg(short = 'q', long)]
     quiet: bool,
@@ -55,8 +59,14 @@ const HEADERS: [(&str, &str); 6] = [
 pub(crate) async fn run(args: &Args, client: &Client) -> Result<u8, Failure> {
     let listing = listing(args)?;
     let name = named::image(&args.image)?;
-    let steps = client.docker().image_history(&name).await;
-    let steps = steps.map_err(Error::from)?;
+    let wanted = args.platform.as_deref().filter(|text| !text.is_empty());
+    let wanted = wanted.map(platform::json).transpose()?;
+    let query: Vec<_> = wanted
+        .iter()
+        .map(|json| ("platform", json.as_str()))
+        .collect();
+    let path = format!("/images/{name}/history");
+    let steps: Vec<HistoryResponseItem> = client.get_as(&path, &query).await?;
     let rows: Vec<Value> = steps.iter().map(|step| row(step, args)).collect();
     std::io::stdout().write_all(listing.render(&HEADERS, &rows)?.as_bytes())?;
     Ok(0)

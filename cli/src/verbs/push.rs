@@ -7,6 +7,7 @@ use crate::accounts::{Accounts, server_of};
 use crate::api::{Client, path_escape};
 use crate::failure::Failure;
 use crate::output::progress;
+use crate::spec::platform;
 use crate::terminal::stdout_is_terminal;
 
 #[derive(Debug, clap::Args)]
@@ -14,6 +15,9 @@ pub(crate) struct Args {
     /// Push all tags of an image to the repository
     #[arg(short = 'a', long)]
     all_tags: bool,
+    /// Push only if the image is for the given platform
+    #[arg(long, value_name = "string")]
+    platform: Option<String>,
     /// Suppress verbose output
     #[arg(short = 'q', long)]
     quiet: bool,
@@ -22,6 +26,8 @@ pub(crate) struct Args {
 }
 
 pub(crate) async fn run(args: &Args, client: &Client) -> Result<u8, Failure> {
+    let wanted = args.platform.as_deref().filter(|text| !text.is_empty());
+    let wanted = wanted.map(platform::json).transpose()?;
     let image = named(&args.name, args.all_tags, args.quiet)?;
     if image.digest().is_some() {
         return Err(Failure::new("cannot push a digest reference"));
@@ -32,7 +38,8 @@ pub(crate) async fn run(args: &Args, client: &Client) -> Result<u8, Failure> {
         "/images/{}/push",
         path_escape(&image.repository().to_string())
     );
-    let query: Vec<_> = image.tag().map(|tag| ("tag", tag)).into_iter().collect();
+    let mut query: Vec<_> = image.tag().map(|tag| ("tag", tag)).into_iter().collect();
+    query.extend(wanted.iter().map(|json| ("platform", json.as_str())));
     let mut lines = client.transfer(&path, &query, &account).await?;
     if args.quiet {
         progress::show(&mut lines, &mut std::io::sink(), false).await?;

@@ -97,7 +97,7 @@ pub(crate) async fn run(args: Args, host: Host) -> Result<u8, Failure> {
         }
         Verb::Status => {
             let client = host.connect().await?;
-            let status: Status = client.get_as("/hull/registry").await?;
+            let status: Status = client.get_as("/hull/registry", &[]).await?;
             writeln!(std::io::stdout(), "{}", status.line())?;
             Ok(u8::from(!status.running))
         }

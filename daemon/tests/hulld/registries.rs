@@ -78,6 +78,20 @@ fn docker_pushes_and_pulls() {
     let quiet = daemon.docker(&["push", "-q", &name]).ok();
     assert_eq!(quiet, format!("{name}:latest\n"));
 
+    daemon.docker(&["push", "--platform", "linux", &name]).ok();
+    // Behind a note of docker's own.
+    let refused = |platform: &str, name: &str, message: &str| {
+        let run = daemon.docker(&["push", "--platform", platform, name]);
+        let message = format!("Error response from daemon: {message}");
+        assert_eq!(run.code, 1, "{run:?}");
+        assert_eq!(run.stderr.lines().last(), Some(&*message), "{run:?}");
+    };
+    let other = format!(
+        "image with reference {name}:latest was found but does not provide the specified platform (linux/s390x)"
+    );
+    refused("linux/s390x", &name, &other);
+    refused("linux/amd64", "nosuch", "No such image: nosuch:latest");
+
     let removed = daemon.docker(&["rmi", &name]).ok();
     assert!(
         removed.contains(&format!("Untagged: {name}@sha256:")),

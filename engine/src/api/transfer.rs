@@ -1,5 +1,6 @@
 //! What calls about registries are given, and what they tell.
 
+use hull_images::Platform;
 pub use hull_images::remote::{
     Credentials, Described, Hit, InsecureRegistry, Login, Mirror, RemoteOptions as RegistryOptions,
 };
@@ -25,6 +26,8 @@ pub struct PushOptions {
     pub image: String,
     /// A tag; with neither here nor in the name, every tag of the repository.
     pub tag: String,
+    /// What the images must be for.
+    pub platform: Option<Platform>,
     /// Shown to the registry.
     pub credentials: Credentials,
 }

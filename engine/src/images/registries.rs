@@ -83,6 +83,7 @@ impl Images {
         let push = Push {
             all: name.is_name_only(),
             name: name.clone(),
+            platform: options.platform,
             credentials: options.credentials,
         };
         self.transfer(progress, move |store, remote, watching| {
@@ -258,7 +259,10 @@ fn pull_failed(error: PullError) -> EngineError {
 
 fn push_failed(error: &PushError) -> EngineError {
     let kind = match error {
-        PushError::NoRepository(_) | PushError::NoTag(_) => ErrorKind::NotFound,
+        PushError::NoRepository(_)
+        | PushError::NoTag(_)
+        | PushError::NoImage(_)
+        | PushError::Platform { .. } => ErrorKind::NotFound,
         PushError::Digest => ErrorKind::InvalidParameter,
         PushError::Store(error) => return store_failed(error),
         PushError::Remote(error) => return remote_failed(error),

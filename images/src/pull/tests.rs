@@ -491,6 +491,7 @@ fn images_go_to_debians_registry_and_back() {
         let push = Push {
             name: name.parse().unwrap(),
             all: true,
+            platform: None,
             credentials: credentials.clone(),
         };
         let pushed = bench
@@ -559,6 +560,7 @@ fn a_crash_at_any_point_of_a_pull_or_push_leaves_nothing() {
         let push = Push {
             name: name.clone(),
             all: false,
+            platform: None,
             credentials: Credentials::default(),
         };
         store

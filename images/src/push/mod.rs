@@ -14,6 +14,7 @@ mod tests;
 
 use rusqlite::TransactionBehavior;
 
+use crate::config::Platform;
 use crate::digest::{Digest, ImageId};
 use crate::error::StoreError;
 use crate::lease::Lease;
@@ -31,6 +32,8 @@ pub struct Push {
     pub name: Reference,
     /// Every tag that the repository has here.
     pub all: bool,
+    /// What the images must be for.
+    pub platform: Option<Platform>,
     pub credentials: Credentials,
 }
 
@@ -51,6 +54,12 @@ pub enum PushError {
     NoRepository(String),
     #[error("tag does not exist: {0}")]
     NoTag(String),
+    #[error("No such image: {0}")]
+    NoImage(String),
+    #[error(
+        "image with reference {name} was found but does not provide the specified platform ({platform})"
+    )]
+    Platform { name: String, platform: Platform },
     #[error("cannot push a digest reference")]
     Digest,
     #[error("{0}")]
@@ -104,6 +113,9 @@ impl Store {
         if push.name.digest().is_some() {
             return Err(PushError::Digest);
         }
+        if let Some(platform) = &push.platform {
+            self.check_platform(push, platform)?;
+        }
         audience(Transfer::Pushing {
             repository: repository.to_string(),
         });
@@ -144,6 +156,26 @@ impl Store {
             true => Err(PushError::NoTag(wanted.familiar())),
             false => Ok(items),
         }
+    }
+
+    /// Refuses images for another platform, before anything is said: as dockerd, which looks for
+    /// the image first if a platform is named.
+    fn check_platform(&self, push: &Push, platform: &Platform) -> Result<(), PushError> {
+        let items = self.items(push).map_err(|error| match error {
+            PushError::NoRepository(_) | PushError::NoTag(_) => {
+                PushError::NoImage(push.name.clone().or_latest().familiar())
+            }
+            error => error,
+        })?;
+        for item in items {
+            if !self.image(&item.image)?.config.platform.provides(platform) {
+                return Err(PushError::Platform {
+                    name: item.name.to_string(),
+                    platform: platform.clone(),
+                });
+            }
+        }
+        Ok(())
     }
 
     fn push_one(

@@ -40,6 +40,7 @@ fn push(store: &Store, name: &str) -> (Result<Vec<Pushed>, PushError>, Vec<Strin
     let push = Push {
         name: name.parse().unwrap(),
         all: false,
+        platform: None,
         credentials: Credentials::default(),
     };
     let pushed = store.push(&hasty(), &push, (&audience, &uncancelled()));

@@ -9,6 +9,7 @@ use serde::Serialize;
 use tokio::sync::mpsc;
 
 use super::progress::bar;
+use super::save::platform;
 use crate::api::{App, credentials};
 use crate::http::{ApiError, Reply, Request};
 
@@ -134,11 +135,12 @@ pub(super) async fn pull(app: App, request: Request) -> Result<Reply, ApiError> 
     answer(request, lines, work).await
 }
 
-/// `POST /images/{name}/push?tag=`
+/// `POST /images/{name}/push?tag=&platform=`
 pub(super) async fn push(app: App, request: Request) -> Result<Reply, ApiError> {
     let options = PushOptions {
         image: request.name().to_owned(),
         tag: request.query.get("tag").unwrap_or_default().to_owned(),
+        platform: platform(request.query.text("platform"))?,
         credentials: credentials::of(&request),
     };
     let (progress, lines) = mpsc::channel(QUEUE);
