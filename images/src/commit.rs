@@ -79,13 +79,6 @@ pub(crate) fn commit(
 
 /// The parent's manifest and configuration, its blobs kept until the lease ends.
 fn inherited(lease: &Lease, parent: &ImageId) -> Result<(Manifest, Vec<u8>), ImportError> {
-    let digest = lease.store.image(&lease.store.database(), parent)?.manifest;
-    lease.pin(&digest)?;
-    lease.pin(&parent.0)?;
-    let bytes = lease.store.blob_bytes(&digest)?;
-    let manifest: Manifest = serde_json::from_slice(&bytes).map_err(ImageError::Configuration)?;
-    for layer in &manifest.layers {
-        lease.pin(&layer.digest)?;
-    }
-    Ok((manifest, lease.store.blob_bytes(&parent.0)?))
+    let held = lease.hold(parent)?;
+    Ok((held.manifest, lease.store.blob_bytes(&parent.0)?))
 }

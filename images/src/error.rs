@@ -24,6 +24,11 @@ pub enum StoreError {
         digest: Digest,
         source: serde_json::Error,
     },
+    #[error("the image's manifest cannot be read: blob {digest}: {source}")]
+    Manifest {
+        digest: Digest,
+        source: serde_json::Error,
+    },
     #[error("image {0} is not in the store")]
     Gone(crate::digest::ImageId),
 }

@@ -51,7 +51,7 @@ impl Lease {
         watcher: Watcher<'_>,
     ) -> Result<ChainId, LayerError> {
         let chain = ChainId::of(below, &diff);
-        let _turn = self.store.unpacking.enter(chain);
+        let _turn = self.store.unpacking.enter(*chain.digest());
         self.pin(chain.digest())?;
         let known = self.store.knows_layer(&chain)?;
         if known && self.store.blob_diff(&blob.digest)? == Some(diff) {
@@ -157,7 +157,7 @@ impl Inner {
         Ok(diff.and_then(|diff| diff.parse().ok()))
     }
 
-    fn record_blob_diff(&self, blob: &Spooled, diff: &DiffId) -> Result<(), StoreError> {
+    pub(crate) fn record_blob_diff(&self, blob: &Spooled, diff: &DiffId) -> Result<(), StoreError> {
         self.database().execute(
             "INSERT OR REPLACE INTO blob_diffs (blob, diff) VALUES (?, ?)",
             [blob.digest.to_string(), diff.to_string()],

@@ -22,6 +22,7 @@ mod digest;
 mod error;
 mod fault;
 mod find;
+mod hold;
 mod import;
 pub mod kinship;
 mod layers;

@@ -8,10 +8,11 @@ use crate::database::column;
 use crate::digest::{ChainId, Digest, ImageId};
 use crate::error::StoreError;
 use crate::fault;
+use crate::hold::Held;
 use crate::layers::{LayerError, Watcher};
 use crate::lease::{Lease, Spooled};
 use crate::reference::Reference;
-use crate::store::now;
+use crate::store::{Inner, now};
 
 /// As many as Docker takes.
 pub(crate) const MAX_LAYERS: usize = 127;
@@ -172,6 +173,36 @@ impl Lease {
     }
 }
 
+impl Inner {
+    /// Gives an image the manifest and blobs of `held` in place of those that it had, if it is still
+    /// there. Those that nothing needs any more are removed.
+    pub(crate) fn repackage(&self, held: &Held) -> Result<(), StoreError> {
+        let image = held.image.id;
+        let mut blobs = vec![image.0, *held.digest()];
+        blobs.extend(held.manifest.layers.iter().map(|layer| layer.digest));
+        let mut db = self.database();
+        let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let Some(old) = known(&tx, &image)? else {
+            return Ok(());
+        };
+        let text = image.to_string();
+        tx.execute(
+            "UPDATE images SET manifest = ? WHERE id = ?",
+            [&held.digest().to_string(), &text],
+        )?;
+        record_blobs(&tx, &text, &blobs)?;
+        fault::point();
+        tx.commit()?;
+        fault::point();
+        let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        for blob in old.iter().filter(|blob| !blobs.contains(blob)) {
+            self.collect_blob(&tx, blob, &mut Collected::default())?;
+        }
+        tx.commit()?;
+        Ok(())
+    }
+}
+
 /// The blobs of an image, if it is there.
 fn known(tx: &Transaction<'_>, image: &ImageId) -> Result<Option<Vec<Digest>>, StoreError> {
     if !crate::find::exists(tx, image)? {
@@ -202,18 +233,23 @@ fn record(tx: &Transaction<'_>, ready: &Ready) -> Result<(), StoreError> {
             params![image, position as i64, chain.to_string()],
         )?;
     }
-    tx.execute("DELETE FROM image_blobs WHERE image = ?", [&image])?;
-    for blob in &ready.blobs {
-        tx.execute(
-            "INSERT OR IGNORE INTO image_blobs (image, blob) VALUES (?, ?)",
-            [&image, &blob.to_string()],
-        )?;
-    }
+    record_blobs(tx, &image, &ready.blobs)?;
     tx.execute(
         "UPDATE images SET size = (SELECT coalesce(sum(size), 0) FROM image_layers
          JOIN layers USING (chain) WHERE image = ?1) WHERE id = ?1",
         [&image],
     )?;
+    Ok(())
+}
+
+fn record_blobs(tx: &Transaction<'_>, image: &str, blobs: &[Digest]) -> Result<(), StoreError> {
+    tx.execute("DELETE FROM image_blobs WHERE image = ?", [image])?;
+    for blob in blobs {
+        tx.execute(
+            "INSERT OR IGNORE INTO image_blobs (image, blob) VALUES (?, ?)",
+            [image, &blob.to_string()],
+        )?;
+    }
     Ok(())
 }
 

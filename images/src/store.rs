@@ -36,6 +36,7 @@ pub(crate) struct Inner {
     pub(crate) layout: Layout,
     pub(crate) options: Options,
     pub(crate) unpacking: Turns,
+    pub(crate) compressing: Turns,
     database: Mutex<Connection>,
 }
 
@@ -80,6 +81,7 @@ impl Store {
             layout,
             options,
             unpacking: Turns::default(),
+            compressing: Turns::default(),
         };
         let collected = inner.collect()?;
         if collected != Collected::default() {

@@ -49,6 +49,11 @@ pub enum Down {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Up {
     Preparing,
+    /// Of a plain layer.
+    Compressing {
+        done: u64,
+        total: u64,
+    },
     Waiting,
     Pushing {
         done: u64,

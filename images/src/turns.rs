@@ -1,13 +1,13 @@
-//! Lets one thread at a time work on a layer; the others wait and then find it done.
+//! Lets one thread at a time work on what a digest names; the others wait and then find it done.
 
 use std::collections::HashSet;
 use std::sync::{Condvar, Mutex, PoisonError};
 
-use crate::digest::ChainId;
+use crate::digest::Digest;
 
 #[derive(Debug, Default)]
 pub(crate) struct Turns {
-    taken: Mutex<HashSet<ChainId>>,
+    taken: Mutex<HashSet<Digest>>,
     left: Condvar,
 }
 
@@ -15,19 +15,22 @@ pub(crate) struct Turns {
 #[derive(Debug)]
 pub(crate) struct Turn<'a> {
     turns: &'a Turns,
-    chain: ChainId,
+    digest: Digest,
 }
 
 impl Turns {
-    /// Waits until nobody else works on `chain`.
-    pub(crate) fn enter(&self, chain: ChainId) -> Turn<'_> {
+    /// Waits until nobody else works on `digest`.
+    pub(crate) fn enter(&self, digest: Digest) -> Turn<'_> {
         let taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
         let mut taken = self
             .left
-            .wait_while(taken, |taken| taken.contains(&chain))
+            .wait_while(taken, |taken| taken.contains(&digest))
             .unwrap_or_else(PoisonError::into_inner);
-        taken.insert(chain);
-        Turn { turns: self, chain }
+        taken.insert(digest);
+        Turn {
+            turns: self,
+            digest,
+        }
     }
 }
 
@@ -38,7 +41,7 @@ impl Drop for Turn<'_> {
             .taken
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        taken.remove(&self.chain);
+        taken.remove(&self.digest);
         self.turns.left.notify_all();
     }
 }

@@ -213,7 +213,7 @@ fn is_bar(transfer: &Transfer) -> bool {
             state: Down::Downloading { .. } | Down::Extracting { .. },
             ..
         } | Transfer::Up {
-            state: Up::Pushing { .. },
+            state: Up::Compressing { .. } | Up::Pushing { .. },
             ..
         }
     )
@@ -269,7 +269,8 @@ fn push_failed(error: &PushError) -> EngineError {
         PushError::Refused(_)
         | PushError::NoCredentials
         | PushError::Manifest(_)
-        | PushError::Missing(_) => ErrorKind::System,
+        | PushError::Missing(_)
+        | PushError::Damaged(_) => ErrorKind::System,
     };
     EngineError::Image(error.to_string(), kind)
 }

@@ -12,7 +12,7 @@ use crate::transfer::{Audience, Pace, Transfer, Up};
 use super::PushError;
 
 /// As many as dockerd.
-const AT_ONCE: usize = 5;
+pub(super) const AT_ONCE: usize = 5;
 
 /// What to send, and where.
 pub(super) struct Send<'a> {

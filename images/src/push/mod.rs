@@ -1,13 +1,15 @@
 //! Pushes images to registries.
 //!
 //! ```text
-//!   names ─► image ─► its manifest (every image has one) ─► layers, five at a time: is it there,
-//!   mount it from a neighbour, or send it ─► configuration ─► manifest under the tag ─► remember
+//!   names ─► image ─► its manifest (every image has one) ─► plain layers compressed ─► layers, five
+//!   at a time: is it there, mount it from a neighbour, or send it ─► configuration ─► manifest
+//!   under the tag ─► remember
 //! ```
 //!
 //! What is pushed is pinned by a lease first: an image that is removed meanwhile still goes out
 //! whole, or says that it is gone before anything was sent.
 
+mod compress;
 mod layers;
 #[cfg(test)]
 mod tests;
@@ -17,13 +19,15 @@ use rusqlite::TransactionBehavior;
 use crate::config::Platform;
 use crate::digest::{Digest, ImageId};
 use crate::error::StoreError;
+use crate::hold::Held;
 use crate::lease::Lease;
-use crate::manifest::{Descriptor, Manifest, OCI_MANIFEST};
+use crate::manifest::{Descriptor, OCI_MANIFEST};
 use crate::reference::Reference;
 use crate::register;
 use crate::remote::{Cancel, Complaint, Connection, Credentials, Purpose, Remote, RemoteError};
 use crate::store::Store;
 use crate::transfer::{Audience, Transfer};
+use compress::Compress;
 
 /// What to push.
 #[derive(Debug, Clone)]
@@ -66,10 +70,12 @@ pub enum PushError {
     Refused(Complaint),
     #[error("no basic auth credentials")]
     NoCredentials,
-    #[error("the image's manifest cannot be read: {0}")]
+    #[error("the image's manifest cannot be made anew: {0}")]
     Manifest(#[source] serde_json::Error),
     #[error("blob {0} of the image is missing in the store: load or pull the image again")]
     Missing(Digest),
+    #[error("blob {0} of the image is damaged in the store: load or pull the image again")]
+    Damaged(Digest),
     #[error(transparent)]
     Remote(RemoteError),
     #[error(transparent)]
@@ -92,13 +98,6 @@ struct Item {
     name: Reference,
     tag: String,
     image: ImageId,
-}
-
-/// An image's parts, pinned.
-struct Parts {
-    bytes: Vec<u8>,
-    digest: Digest,
-    manifest: Manifest,
 }
 
 impl Store {
@@ -185,9 +184,14 @@ impl Store {
         audience: Audience<'_>,
     ) -> Result<Pushed, PushError> {
         let lease = Lease::new(&self.inner)?;
-        let parts = self.pinned(&lease, &item.image)?;
-        let image = self.image(&item.image)?;
-        let diffs: Vec<_> = image.layers.iter().map(|layer| layer.diff).collect();
+        let compress = Compress {
+            lease: &lease,
+            audience,
+            cancel: connection.cancel(),
+        };
+        let parts = compress.image(self.held(&lease, &item.image)?)?;
+        let layers = parts.image.layers.iter();
+        let diffs: Vec<_> = layers.map(|layer| layer.diff).collect();
         let path = item.name.repository().path();
         let sources = self
             .inner
@@ -211,7 +215,7 @@ impl Store {
         let size = parts.bytes.len() as u64;
         audience(Transfer::Pushed {
             tag: item.tag.clone(),
-            digest: parts.digest,
+            digest: *parts.digest(),
             size,
         });
         Ok(Pushed {
@@ -222,23 +226,15 @@ impl Store {
         })
     }
 
-    /// An image's manifest, with everything that it names kept until the lease ends.
-    fn pinned(&self, lease: &Lease, id: &ImageId) -> Result<Parts, PushError> {
-        let digest = self.image(id)?.manifest;
-        lease.pin(&digest)?;
-        let bytes = self.inner.blob_bytes(&digest)?;
-        let manifest: Manifest = serde_json::from_slice(&bytes).map_err(PushError::Manifest)?;
-        for blob in manifest.layers.iter().chain([&manifest.config]) {
-            lease.pin(&blob.digest)?;
+    /// The image, of which everything is here and stays until the lease ends.
+    fn held(&self, lease: &Lease, id: &ImageId) -> Result<Held, PushError> {
+        let held = lease.hold(id)?;
+        for blob in held.manifest.layers.iter().chain([&held.manifest.config]) {
             if !self.inner.layout.blob(&blob.digest).exists() {
                 return Err(PushError::Missing(blob.digest));
             }
         }
-        Ok(Parts {
-            bytes,
-            digest,
-            manifest,
-        })
+        Ok(held)
     }
 
     /// Notes that a registry has the image under this digest. An image that was removed while it

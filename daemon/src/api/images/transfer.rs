@@ -265,6 +265,7 @@ fn down(id: String, state: Down) -> Line {
 fn up(id: String, state: Up) -> Line {
     let words = match state {
         Up::Preparing => "Preparing",
+        Up::Compressing { done, total } => return Line::bar(id, "Preparing", (done, total)),
         Up::Waiting => "Waiting",
         Up::Pushing { done, total } => return Line::bar(id, "Pushing", (done, total)),
         Up::Mounted(from) => return Line::layer(id, format!("Mounted from {from}")),
