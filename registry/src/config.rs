@@ -5,6 +5,7 @@
 //! read_only = false
 //! delete = true
 //! metrics = true
+//! ui = true                        # the web page at /ui/
 //! access_log = "stdout"            # or a file's path, or "off"
 //!
 //! [tls]
@@ -98,6 +99,8 @@ pub struct Config {
     pub read_only: bool,
     pub delete: Option<bool>,
     pub metrics: bool,
+    /// Pages for people; shown if nothing is said.
+    pub ui: Option<bool>,
     pub access_log: Option<String>,
     pub tls: Option<Tls>,
     pub auth: Option<Auth>,
@@ -287,6 +290,15 @@ impl Config {
             path: path.to_owned(),
             source: Box::new(source),
         })
+    }
+}
+
+impl Config {
+    /// Host and port of the address by which others reach the registry.
+    pub(crate) fn external_host(&self) -> Option<&str> {
+        let url = self.external_url.as_deref()?;
+        let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+        rest.split('/').next().filter(|host| !host.is_empty())
     }
 }
 

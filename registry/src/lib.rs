@@ -20,6 +20,7 @@ mod http;
 mod log;
 mod manifest;
 mod metrics;
+mod pages;
 mod refusal;
 mod registry;
 mod reply;

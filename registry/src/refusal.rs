@@ -116,8 +116,21 @@ impl Refusal {
         self.code == code
     }
 
+    pub(crate) fn status_code(&self) -> StatusCode {
+        let (_, status, _) = self.code.row();
+        self.status
+            .or(StatusCode::from_u16(status).ok())
+            .unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+    }
+
+    /// What goes with it beside its body: how it asks who it is, what is allowed.
+    pub(crate) fn headers(&self) -> &HeaderMap {
+        &self.headers
+    }
+
     pub(crate) fn into_response(self) -> Response<Body> {
-        let (name, status, message) = self.code.row();
+        let status = self.status_code();
+        let (name, _, message) = self.code.row();
         let error = |detail: Option<Value>| match detail {
             Some(detail) => json!({"code": name, "message": message, "detail": detail}),
             None => json!({"code": name, "message": message}),
@@ -129,10 +142,7 @@ impl Refusal {
         let mut text = json!({"errors": errors}).to_string();
         text.push('\n');
         let mut response = Response::new(body::whole(text));
-        *response.status_mut() = self
-            .status
-            .or(StatusCode::from_u16(status).ok())
-            .unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        *response.status_mut() = status;
         let json = HeaderValue::from_static("application/json; charset=utf-8");
         response.headers_mut().extend(*self.headers);
         response.headers_mut().insert(CONTENT_TYPE, json);

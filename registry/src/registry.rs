@@ -21,6 +21,7 @@ use crate::http::body::{Body, Upload};
 use crate::http::query::Query;
 use crate::log::{AccessLog, Line};
 use crate::metrics::{Metrics, Seen};
+use crate::pages;
 use crate::refusal::{Code, Refusal};
 use crate::reply::Answer;
 use crate::route::Endpoint;
@@ -58,6 +59,9 @@ pub(crate) struct Inner {
     pub(crate) limits: Limits,
     pub(crate) access: Access,
     pub(crate) metrics: Metrics,
+    /// Host and port by which others reach it, if that was said.
+    pub(crate) external_host: Option<String>,
+    pub(crate) show_pages: bool,
     quota: Vec<(Pattern, u64)>,
     read_only: bool,
     delete: bool,
@@ -96,6 +100,8 @@ impl Registry {
                 limits,
                 access: Access::default(),
                 metrics: Metrics::default(),
+                external_host: None,
+                show_pages: true,
                 quota: Vec::new(),
                 read_only: false,
                 delete: true,
@@ -138,6 +144,8 @@ impl Registry {
                 Some(tokens) => Access::by_tokens(tokens)?,
             },
             metrics: Metrics::default(),
+            external_host: config.external_host().map(str::to_owned),
+            show_pages: config.ui.unwrap_or(true),
             quota: config.quota.clone(),
             read_only: config.read_only,
             delete: config.delete.unwrap_or(true),
@@ -193,7 +201,13 @@ impl Registry {
                 if !expects {
                     upload.drain().await;
                 }
-                refusal.into_response()
+                match asked.endpoint {
+                    Some(Endpoint::Page(_)) => {
+                        let seen_by = (&asked.actor, &parts.headers);
+                        pages::refused(&self.inner, seen_by, &refusal)
+                    }
+                    _ => refusal.into_response(),
+                }
             }
         };
         let headers = response.headers_mut();
@@ -255,6 +269,9 @@ impl Registry {
             }
             Err(refusal) => return Err(refusal),
         };
+        if matches!(endpoint, Endpoint::Page(_)) && !self.inner.show_pages {
+            return Ok(api::base::page_not_found());
+        }
         asked.label = endpoint.label();
         asked.endpoint = Some(endpoint.clone());
         asked.actor = self.inner.access.identify(&parts.headers).await?;
@@ -294,6 +311,8 @@ impl Registry {
         let Some(name) = endpoint.repository() else {
             return match endpoint {
                 Endpoint::Catalog => self.inner.access.check_catalog(actor),
+                // The list is as a search's, and the rest is the same for everybody.
+                Endpoint::Page(_) => Ok(()),
                 _ => self.inner.access.check_known(actor),
             };
         };

@@ -6,6 +6,7 @@
 use hull_images::repositories::{ContentDigest, ManifestKey, RepositoryName, UploadId};
 use percent_encoding::percent_decode_str;
 
+use crate::pages::Page;
 use crate::refusal::{Code, Refusal};
 
 /// What is asked for.
@@ -36,6 +37,8 @@ pub(crate) enum Endpoint {
     Record(RepositoryName),
     /// `/hull/v1/callbacks/<secret>`
     Callback(String),
+    /// `/ui`, for people
+    Page(Page),
 }
 
 impl Endpoint {
@@ -60,7 +63,7 @@ impl Endpoint {
             return repository(&[&name]).map(Endpoint::Record).map(Some);
         }
         let Some(path) = path.strip_prefix("/v2/") else {
-            return Ok(None);
+            return Ok(Page::parse(path).map(Endpoint::Page));
         };
         let Ok(path) = percent_decode_str(path).decode_utf8() else {
             return Ok(None);
@@ -97,6 +100,7 @@ impl Endpoint {
             | Endpoint::Tags(name)
             | Endpoint::Referrers(name, _)
             | Endpoint::Record(name) => Some(name),
+            Endpoint::Page(page) => page.repository(),
             _ => None,
         }
     }
@@ -118,6 +122,7 @@ impl Endpoint {
             Endpoint::Search => "search",
             Endpoint::Callback(_) => "callback",
             Endpoint::Records | Endpoint::Record(_) => "records",
+            Endpoint::Page(_) => "page",
         }
     }
 }
@@ -168,6 +173,7 @@ mod tests {
         let check = |path: &str, expected| assert_eq!(parse(path), Some(expected), "{path}");
         check("/", Endpoint::Root);
         check("/v2/", Endpoint::Version);
+        check("/ui/a/b", Endpoint::Page(Page::Repository(name("a/b"))));
         check("/v2/_catalog", Endpoint::Catalog);
         check("/v2/a/tags/list", Endpoint::Tags(name("a")));
         check("/v2/a/tags/tags/list", Endpoint::Tags(name("a/tags")));

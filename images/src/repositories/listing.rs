@@ -1,8 +1,13 @@
 //! Lists: repositories and tags by pages, and what refers to a manifest.
 
+use jiff::Timestamp;
 use rusqlite::params;
 
-use super::{ContentDigest, Repositories, RepositoryError, RepositoryName, TagName, find};
+use super::records::{self, Record, time};
+use super::{
+    ContentDigest, Manifest, ManifestKey, Repositories, RepositoryError, RepositoryName, TagName,
+    find,
+};
 use crate::database::column;
 
 /// Part of a list, in byte order.
@@ -11,6 +16,28 @@ pub struct Page<T> {
     pub items: Vec<T>,
     /// There is more behind the last item.
     pub more: bool,
+}
+
+/// Part of a list of which all was counted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Slice<T> {
+    pub items: Vec<T>,
+    pub total: usize,
+}
+
+/// Which part of a list is wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Window {
+    pub skip: usize,
+    pub limit: usize,
+}
+
+/// A tag, what it points to, and since when.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tagged {
+    pub tag: TagName,
+    pub manifest: Manifest,
+    pub updated: Timestamp,
 }
 
 /// A manifest that says that it is about another.
@@ -89,6 +116,83 @@ impl Repositories {
         let more = items.len() > limit;
         items.truncate(limit);
         Ok(Page { items, more })
+    }
+
+    /// The records of the repositories that have `text`, which is in lower case, in their name or
+    /// description, by name: of those that `wanted` lets through.
+    pub fn search(
+        &self,
+        text: &str,
+        window: Window,
+        mut wanted: impl FnMut(&RepositoryName) -> bool,
+    ) -> Result<Slice<Record>, RepositoryError> {
+        let db = self.store.database();
+        let mut statement = db.prepare_cached(
+            "SELECT name, description, id FROM registry_repositories ORDER BY name",
+        )?;
+        let mut rows = statement.query([])?;
+        let (mut ids, mut total): (Vec<i64>, usize) = (Vec::new(), 0);
+        while let Some(row) = rows.next()? {
+            let name: RepositoryName = column(row, 0, "repository name")?;
+            let description: String = row.get(1)?;
+            let fits = name.as_str().contains(text) || description.to_lowercase().contains(text);
+            if !fits || !wanted(&name) {
+                continue;
+            }
+            if total >= window.skip && ids.len() < window.limit {
+                ids.push(row.get(2)?);
+            }
+            total += 1;
+        }
+        // What a repository takes is summed up only for those that are shown.
+        let items = ids
+            .iter()
+            .filter_map(|id| records::by_id(&db, *id).transpose());
+        let items = items.collect::<Result<_, _>>()?;
+        Ok(Slice { items, total })
+    }
+
+    /// A repository's tags with what they point to, the newest first.
+    pub fn newest_tags(
+        &self,
+        repository: &RepositoryName,
+        window: Window,
+    ) -> Result<Slice<Tagged>, RepositoryError> {
+        let db = self.store.database();
+        let id = find(&db, repository)?;
+        let count = "SELECT count(*) FROM registry_tags WHERE repository = ?";
+        let total: i64 = db
+            .prepare_cached(count)?
+            .query_row([id], |row| row.get(0))?;
+        let mut statement = db.prepare_cached(
+            "SELECT tag, updated, manifest FROM registry_tags WHERE repository = ?
+             ORDER BY updated DESC, tag LIMIT ? OFFSET ?",
+        )?;
+        let number = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
+        let window = (number(window.limit), number(window.skip));
+        let mut rows = statement.query(params![id, window.0, window.1])?;
+        let mut items = Vec::new();
+        while let Some(row) = rows.next()? {
+            let digest: ContentDigest = column(row, 2, "content digest")?;
+            items.push(Tagged {
+                tag: column(row, 0, "tag")?,
+                manifest: super::manifests::find_in(&db, id, &ManifestKey::Digest(digest))?,
+                updated: time(row.get(1)?)?,
+            });
+        }
+        let total = usize::try_from(total).unwrap_or_default();
+        Ok(Slice { items, total })
+    }
+
+    /// The tags that point to a manifest, by name.
+    pub fn tags_of(
+        &self,
+        repository: &RepositoryName,
+        digest: &ContentDigest,
+    ) -> Result<Vec<TagName>, RepositoryError> {
+        let db = self.store.database();
+        let id = find(&db, repository)?;
+        super::tags::of_manifest(&db, id, &digest.to_string())
     }
 
     /// The manifests of a repository whose subject is `digest`, oldest first.

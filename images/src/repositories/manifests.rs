@@ -3,8 +3,10 @@
 use std::fs;
 use std::io;
 
+use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
+use super::records::time;
 use super::{
     ContentDigest, Repositories, RepositoryError, RepositoryName, TagName, check_quota, find,
     find_or_create,
@@ -59,6 +61,8 @@ pub struct Manifest {
     pub digest: ContentDigest,
     pub media_type: String,
     pub size: u64,
+    /// When it last came.
+    pub pushed: Timestamp,
     file: Digest,
 }
 
@@ -115,12 +119,7 @@ impl Repositories {
     ) -> Result<Manifest, RepositoryError> {
         let db = self.store.database();
         let id = find(&db, repository)?;
-        let unknown = || RepositoryError::NoManifest(key.to_string());
-        let digest = match key {
-            ManifestKey::Digest(digest) => digest.to_string(),
-            ManifestKey::Tag(tag) => super::tags::target(&db, id, tag)?.ok_or_else(unknown)?,
-        };
-        row(&db, id, &digest)?.ok_or_else(unknown)
+        find_in(&db, id, key)
     }
 
     /// A manifest's bytes, as they were pushed.
@@ -156,6 +155,20 @@ impl Repositories {
         self.discard(&[file])?;
         Ok(tags)
     }
+}
+
+/// A manifest of the repository with that row.
+pub(super) fn find_in(
+    db: &Connection,
+    repository: i64,
+    key: &ManifestKey,
+) -> Result<Manifest, RepositoryError> {
+    let unknown = || RepositoryError::NoManifest(key.to_string());
+    let digest = match key {
+        ManifestKey::Digest(digest) => digest.to_string(),
+        ManifestKey::Tag(tag) => super::tags::target(db, repository, tag)?.ok_or_else(unknown)?,
+    };
+    row(db, repository, &digest)?.ok_or_else(unknown)
 }
 
 fn missing_parts(
@@ -221,18 +234,20 @@ fn row(
         let file = column(row, 1, "blob digest");
         let size: i64 = row.get(2)?;
         let media_type = row.get(3)?;
+        let pushed = time(row.get(4)?);
         Ok(digest.and_then(|digest| {
             Ok(Manifest {
                 digest,
                 media_type,
                 size: size.cast_unsigned(),
+                pushed: pushed?,
                 file: file?,
             })
         }))
     };
     let found = db
         .prepare_cached(
-            "SELECT digest, blob, size, media_type FROM registry_manifests
+            "SELECT digest, blob, size, media_type, pushed FROM registry_manifests
              WHERE repository = ? AND digest = ?",
         )?
         .query_row(params![repository, digest], read)

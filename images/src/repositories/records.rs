@@ -65,12 +65,7 @@ impl Repositories {
     pub fn record(&self, name: &RepositoryName) -> Result<Record, RepositoryError> {
         let db = self.store.database();
         let id = find(&db, name)?;
-        let mut statement = db.prepare_cached(&format!("{COLUMNS} WHERE id = ?"))?;
-        let mut rows = statement.query([id])?;
-        match rows.next()? {
-            Some(row) => read(&db, row),
-            None => Err(RepositoryError::NoRepository(name.clone())),
-        }
+        by_id(&db, id)?.ok_or_else(|| RepositoryError::NoRepository(name.clone()))
     }
 
     /// Every repository's record, by name.
@@ -181,6 +176,12 @@ impl Repositories {
     }
 }
 
+pub(super) fn by_id(db: &Connection, id: i64) -> Result<Option<Record>, RepositoryError> {
+    let mut statement = db.prepare_cached(&format!("{COLUMNS} WHERE id = ?"))?;
+    let mut rows = statement.query([id])?;
+    rows.next()?.map(|row| read(db, row)).transpose()
+}
+
 fn read(db: &Connection, row: &Row<'_>) -> Result<Record, RepositoryError> {
     let id: i64 = row.get(0)?;
     let mut statement = db.prepare_cached(
@@ -204,7 +205,7 @@ fn read(db: &Connection, row: &Row<'_>) -> Result<Record, RepositoryError> {
     })
 }
 
-fn time(nanoseconds: i64) -> Result<Timestamp, StoreError> {
+pub(super) fn time(nanoseconds: i64) -> Result<Timestamp, StoreError> {
     Timestamp::from_nanosecond(i128::from(nanoseconds)).map_err(|_| StoreError::Record {
         what: "moment",
         text: nanoseconds.to_string(),

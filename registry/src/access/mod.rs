@@ -294,8 +294,14 @@ impl Access {
         self.ask(&format!(",scope=\"{scope}\"{error}"))
     }
 
+    /// How a browser is asked who it is that looks, if anybody is: by password, with tokens too.
+    pub(crate) fn basic_challenge(&self) -> Option<String> {
+        let auth = self.auth.as_ref()?;
+        let realm = clean(&auth.realm);
+        Some(format!("Basic realm=\"{realm}\", charset=\"UTF-8\""))
+    }
+
     fn ask(&self, scope: &str) -> Refusal {
-        let clean = |text: &str| text.replace(['"', '\\'], "");
         let tokens = match (&self.trusted, self.issuer()) {
             (Some(trusted), _) => Some((&trusted.realm, &trusted.service)),
             (None, issuer) => issuer.map(|issuer| (&issuer.realm, &issuer.service)),
@@ -310,6 +316,11 @@ impl Access {
         };
         Refusal::new(Code::Unauthorized).header(WWW_AUTHENTICATE, &challenge)
     }
+}
+
+/// A text that fits between the quotes of a header's parameter.
+fn clean(text: &str) -> String {
+    text.replace(['"', '\\'], "")
 }
 
 /// What one actor may pull.

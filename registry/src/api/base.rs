@@ -5,11 +5,17 @@ use hyper::{Response, StatusCode};
 use serde_json::json;
 
 use super::Call;
+use crate::http::accept::Accepted;
 use crate::http::body::{self, Body};
+use crate::pages;
 use crate::reply::{Answer, Reply};
 
-/// `GET /`: `curl -i http://localhost:5000` tells that a registry is up.
-pub(crate) fn root() -> Response<Body> {
+/// `GET /`: `curl -i http://localhost:5000` tells that a registry is up. A browser, which alone asks
+/// for HTML by name, gets to the pages.
+pub(crate) fn root(call: &Call<'_>) -> Response<Body> {
+    if call.registry.show_pages && Accepted::of(call.headers).names("text/html") {
+        return pages::go_to_list(StatusCode::SEE_OTHER);
+    }
     let reply = Reply::new(StatusCode::OK);
     reply.header(CACHE_CONTROL, "no-cache").empty()
 }

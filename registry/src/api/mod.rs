@@ -19,6 +19,7 @@ use hyper::{HeaderMap, Method};
 use crate::access::Actor;
 use crate::http::body::Upload;
 use crate::http::query::Query;
+use crate::pages;
 use crate::refusal::{Code, Refusal};
 use crate::registry::Inner;
 use crate::reply::Answer;
@@ -61,7 +62,9 @@ pub(crate) async fn answer(call: Call<'_>, endpoint: Endpoint) -> Answer {
     let (post, put) = (call.method == Method::POST, call.method == Method::PUT);
     let (patch, delete) = (call.method == Method::PATCH, call.method == Method::DELETE);
     match endpoint {
-        Endpoint::Root if read => Ok(base::root()),
+        Endpoint::Root if read => Ok(base::root(&call)),
+        Endpoint::Page(page) if read => pages::answer(&call, page).await,
+        Endpoint::Page(_) => refuse("GET, HEAD"),
         Endpoint::Version if read => base::version(),
         Endpoint::VersionWithoutSlash if read => Ok(base::redirect()),
         Endpoint::Metrics if read => Ok(base::metrics(&call)),

@@ -1,7 +1,7 @@
 //! Repositories' records: `/hull/v1/repositories`, Hull's own, and `/v1/search`, which
 //! `docker search` asks.
 
-use hull_images::repositories::{Change, Record, RepositoryName, Visibility};
+use hull_images::repositories::{Change, Record, RepositoryName, Visibility, Window};
 use hyper::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -71,16 +71,19 @@ pub(crate) async fn search(call: &Call<'_>) -> Answer {
     let size = number("n", PAGE)?.clamp(1, MAX_PAGE);
     let page = number("page", 1)?.max(1);
     let query = call.query.get("q").unwrap_or_default().to_lowercase();
-    let fits = |record: &&Record| {
-        record.name.as_str().contains(&query) || record.description.to_lowercase().contains(&query)
+    let window = Window {
+        skip: (page - 1).saturating_mul(size),
+        limit: size,
     };
-    let records = visible(call).await?;
-    let found: Vec<&Record> = records.iter().filter(fits).collect();
-    let shown = found
-        .iter()
-        .skip((page - 1).saturating_mul(size))
-        .take(size);
-    let results = shown.map(|record| {
+    let (registry, actor) = (call.registry.clone(), call.actor.clone());
+    let work = move || {
+        let sight = registry.access.sight(&registry.repositories, &actor)?;
+        let repositories = &registry.repositories;
+        let found = repositories.search(&query, window, |name| sight.sees(name));
+        found.map_err(Refusal::from)
+    };
+    let found = tokio::task::spawn_blocking(work).await??;
+    let results = found.items.iter().map(|record| {
         json!({
             "name": record.name.as_str(), "description": record.description,
             "star_count": 0, "is_official": false, "is_automated": false, "is_trusted": false,
@@ -89,7 +92,7 @@ pub(crate) async fn search(call: &Call<'_>) -> Answer {
     let results: Vec<Value> = results.collect();
     Reply::new(StatusCode::OK).json(&json!({
         "query": call.query.get("q").unwrap_or_default(),
-        "num_results": found.len(), "num_pages": found.len().div_ceil(size),
+        "num_results": found.total, "num_pages": found.total.div_ceil(size),
         "page": page, "page_size": size, "results": results,
     }))
 }

@@ -27,6 +27,12 @@ impl Accepted {
         Accepted(Some(types.collect()))
     }
 
+    /// Whether the client says this very type.
+    pub(crate) fn names(&self, media_type: &str) -> bool {
+        let types = self.0.iter().flatten();
+        types.into_iter().any(|name| name == media_type)
+    }
+
     pub(crate) fn takes(&self, media_type: &str) -> bool {
         let Some(types) = &self.0 else {
             return true;
@@ -59,5 +65,8 @@ mod tests {
         assert!(!accepted(&["a/b;q=0"]).takes("a/b"));
         assert!(!accepted(&["x/*, y/z"]).takes("a/b"));
         assert!(!accepted(&[""]).takes("a/b"));
+        assert!(accepted(&["x/y, a/b;q=0.5, */*"]).names("a/b"));
+        assert!(!accepted(&["*/*", "a/*", "a/b;q=0"]).names("a/b"));
+        assert!(!accepted(&[]).names("a/b"));
     }
 }
