@@ -86,9 +86,9 @@ fn policies_checks_and_limits_are_kept_shown_and_updated() {
         "--health-interval=5s",
         "--health-retries=4",
     ];
-    let create = [&["create", "--name", "c"], &flags[..], &["a:1", "run"]].concat();
+    let create = [&["create", "--name", "cutter"], &flags[..], &["a:1", "run"]].concat();
     daemon.docker(&create).ok();
-    let shown = |format: &str| daemon.docker(&["inspect", "-f", format, "c"]).ok();
+    let shown = |format: &str| daemon.docker(&["inspect", "-f", format, "cutter"]).ok();
     assert_eq!(
         shown("{{json .HostConfig.RestartPolicy}}"),
         "{\"Name\":\"on-failure\",\"MaximumRetryCount\":3}\n"
@@ -102,9 +102,9 @@ fn policies_checks_and_limits_are_kept_shown_and_updated() {
         "--restart=always",
         "--memory=64m",
         "--memory-swap=64m",
-        "c",
+        "cutter",
     ];
-    assert_eq!(daemon.docker(&update).ok(), "c\n");
+    assert_eq!(daemon.docker(&update).ok(), "cutter\n");
     assert_eq!(
         shown("{{.HostConfig.RestartPolicy.Name}} {{.HostConfig.Memory}}"),
         "always 67108864\n"
@@ -117,7 +117,7 @@ fn policies_checks_and_limits_are_kept_shown_and_updated() {
         "--format",
         "{{.Names}}",
     ]);
-    assert_eq!(none.ok(), "c\n");
+    assert_eq!(none.ok(), "cutter\n");
     let missing = daemon.docker(&["update", "--restart=no", "nosuch"]);
     refused(
         &missing,
