@@ -47,6 +47,10 @@ impl Cancel {
         if state.cancelled {
             part.cancel();
         }
+        // A whole may live for as long as a daemon: what has ended makes room for what begins.
+        if state.parts.len() == state.parts.capacity() {
+            state.parts.retain(|part| part.strong_count() > 0);
+        }
         state.parts.push(Arc::downgrade(&part.0));
         part
     }
@@ -100,6 +104,18 @@ mod tests {
         cancel.cancel();
         assert!(!waiting.join().unwrap());
         assert!(!cancel.wait(Duration::from_secs(600)));
+    }
+
+    #[test]
+    fn parts_that_have_ended_are_forgotten() {
+        let whole = Cancel::default();
+        let kept = whole.part();
+        for _ in 0..10_000 {
+            drop(whole.part());
+        }
+        assert!(whole.state().parts.len() < 100);
+        whole.cancel();
+        assert!(kept.is_cancelled());
     }
 
     #[test]

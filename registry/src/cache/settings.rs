@@ -9,6 +9,9 @@ use serde::Deserialize;
 
 use crate::config::duration;
 
+/// An upstream that wants to be asked again later than this is busy: a client can wait by itself.
+const LONGEST: Duration = Duration::from_secs(5);
+
 /// A cache of another registry.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -77,7 +80,7 @@ impl Cache {
                 connect: self.timeout.min(Patience::default().connect),
                 idle: self.timeout,
                 attempts: self.attempts.max(1),
-                longest: self.timeout,
+                longest: LONGEST.min(self.timeout),
                 ..Patience::default()
             },
             ..RemoteOptions::default()
