@@ -1,6 +1,7 @@
 //! The `hulld` program from outside: as a process, and through real clients.
 
 mod archives;
+mod between;
 mod docker_cli;
 mod harness;
 mod images;

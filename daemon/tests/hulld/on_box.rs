@@ -4,7 +4,7 @@ use std::process::Command;
 
 use crate::harness::Daemon;
 
-fn import(daemon: &Daemon, name: &str) {
+pub(crate) fn import(daemon: &Daemon, name: &str) {
     std::fs::write(daemon.dir().join("file"), name).unwrap();
     let tar = Command::new("tar")
         .args(["-cf", "-", "-C"])
@@ -17,7 +17,12 @@ fn import(daemon: &Daemon, name: &str) {
 }
 
 /// Asks the daemon itself; says the status and the body.
-fn ask(daemon: &Daemon, method: &str, path: &str, body: &str) -> (u16, serde_json::Value) {
+pub(crate) fn ask(
+    daemon: &Daemon,
+    method: &str,
+    path: &str,
+    body: &str,
+) -> (u16, serde_json::Value) {
     let length = body.len();
     let request = format!(
         "{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
