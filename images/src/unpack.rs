@@ -122,5 +122,8 @@ fn split(path: &[u8]) -> (&[u8], &[u8]) {
 }
 
 #[cfg(test)]
+#[path = "unpack_many_tests.rs"]
+mod many_tests;
+#[cfg(test)]
 #[path = "unpack_tests.rs"]
 mod tests;

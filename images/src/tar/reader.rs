@@ -132,13 +132,16 @@ impl<R: Read> Reader<R> {
 
     fn skip_rest(&mut self) -> Result<(), TarError> {
         let rest = self.stored.saturating_add(self.padding);
+        self.map = Map::default();
+        if rest == 0 {
+            return Ok(());
+        }
         let skipped = io::copy(&mut (&mut self.inner).take(rest), &mut io::sink())?;
         if skipped < rest {
             return Err(TarError::Truncated);
         }
         self.stored = 0;
         self.padding = 0;
-        self.map = Map::default();
         Ok(())
     }
 
