@@ -169,6 +169,9 @@ pub struct DeviceMetrics {
     pub write_bytes: u64,
     /// Requests that ended in an error, malformed ones among them.
     pub errors: u64,
+    /// Bytes of the guest's memory given back to the host.
+    #[serde(default)]
+    pub reclaimed_bytes: u64,
 }
 
 /// Why a VM ended, as its process says last.

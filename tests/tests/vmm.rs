@@ -81,7 +81,7 @@ fn a_paused_guest_stands_still_and_goes_on() {
     };
     assert!(metrics.vcpu_exits > 0);
     let names: Vec<&str> = metrics.devices.iter().map(|d| d.name.as_str()).collect();
-    assert_eq!(names, ["fs", "vsock", "rng"]);
+    assert_eq!(names, ["fs", "vsock", "rng", "balloon"]);
     vm.control(&Control::Stop);
     ends(vm, 0, ExitReason::Stopped);
 }

@@ -17,6 +17,7 @@ use crate::config::Resources;
 use crate::devices::power::{PowerPort, RESET_PORT, Ready, ResetPort};
 use crate::devices::serial::{self, Console, Tail};
 use crate::devices::virtio::VirtioDevice;
+use crate::devices::virtio::balloon::{Balloon, HostMemory};
 use crate::devices::virtio::blk::Blk;
 use crate::devices::virtio::fs::Fs;
 use crate::devices::virtio::rng::{HostEntropy, Rng};
@@ -152,6 +153,7 @@ impl Machine {
         let gate = Arc::clone(&ready);
         board.attach_virtio("vsock", move || Vsock::new(vsock, gate))?;
         board.attach_virtio("rng", || Rng::new(HostEntropy))?;
+        board.attach_virtio("balloon", || Ok(Balloon::new(HostMemory)))?;
         for word in board
             .words
             .iter()

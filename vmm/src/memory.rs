@@ -80,6 +80,27 @@ pub fn back_with_small_pages(memory: &GuestRam, start: GuestAddress) -> io::Resu
     }
 }
 
+/// Gives memory back to the host: its content is lost, and it costs nothing until it is touched.
+///
+/// # Errors
+/// The range is not in one region of memory, or the host refuses.
+pub fn give_back(memory: &GuestRam, start: GuestAddress, length: u64) -> io::Result<()> {
+    let outside = || io::Error::from(io::ErrorKind::InvalidInput);
+    let (region, offset) = memory.to_region_addr(start).ok_or_else(outside)?;
+    if length > region.len() - offset.0 {
+        return Err(outside());
+    }
+    let length = usize::try_from(length).map_err(|_| outside())?;
+    let address = region.get_host_address(offset).map_err(|_| outside())?;
+    // SAFETY: the range lies in the region's mapping, which is private and anonymous, and nothing
+    // holds a Rust reference into it. To the guest and to system calls at work on the range, its
+    // content changes as by any write of the guest.
+    match unsafe { libc::madvise(address.cast(), length, libc::MADV_DONTNEED) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -89,6 +110,23 @@ mod tests {
         let memory = map(32).unwrap();
         for start in [0, HUGE_PAGE, 31 << 20, 32 << 20, u64::MAX - 0xfff] {
             back_with_small_pages(&memory, GuestAddress(start)).unwrap();
+        }
+    }
+
+    #[test]
+    fn what_is_given_back_is_empty_and_what_is_outside_is_refused() {
+        use vm_memory::Bytes;
+
+        let memory = map(1).unwrap();
+        memory.write_slice(&[7; 0x3000], GuestAddress(0)).unwrap();
+        give_back(&memory, GuestAddress(0x1000), 0x1000).unwrap();
+        let mut bytes = [0; 0x3000];
+        memory.read_slice(&mut bytes, GuestAddress(0)).unwrap();
+        assert!(bytes[..0x1000].iter().all(|&b| b == 7));
+        assert!(bytes[0x1000..0x2000].iter().all(|&b| b == 0));
+        assert!(bytes[0x2000..].iter().all(|&b| b == 7));
+        for (start, length) in [(1 << 20, 0x1000), (0xf_f000, 0x2000), (0, u64::MAX)] {
+            assert!(give_back(&memory, GuestAddress(start), length).is_err());
         }
     }
 

@@ -87,6 +87,11 @@ impl Chain {
         self.writable_length
     }
 
+    /// The driver's room itself: checked ranges of memory, of any alignment.
+    pub fn writable_ranges(&self) -> &[(GuestAddress, u32)] {
+        &self.writable
+    }
+
     /// Copies what the driver wrote from `offset` on; gives how much there was.
     pub fn read(&self, memory: &GuestRam, offset: usize, buffer: &mut [u8]) -> usize {
         let mut skip = offset;

@@ -11,6 +11,7 @@ pub struct Counters {
     read: AtomicU64,
     written: AtomicU64,
     errors: AtomicU64,
+    reclaimed: AtomicU64,
 }
 
 impl Counters {
@@ -26,6 +27,12 @@ impl Counters {
         self.written.fetch_add(bytes, Ordering::Relaxed);
     }
 
+    /// A request that gave so many bytes of the guest's memory back to the host.
+    pub fn reclaimed(&self, bytes: u64) {
+        self.requests.fetch_add(1, Ordering::Relaxed);
+        self.reclaimed.fetch_add(bytes, Ordering::Relaxed);
+    }
+
     /// A request that failed.
     pub fn error(&self) {
         self.errors.fetch_add(1, Ordering::Relaxed);
@@ -39,6 +46,7 @@ impl Counters {
             read_bytes: self.read.load(Ordering::Relaxed),
             write_bytes: self.written.load(Ordering::Relaxed),
             errors: self.errors.load(Ordering::Relaxed),
+            reclaimed_bytes: self.reclaimed.load(Ordering::Relaxed),
         }
     }
 }

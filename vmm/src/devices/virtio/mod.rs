@@ -8,8 +8,10 @@
 //!
 //! Registers, feature negotiation and status live once, in [`transport`]. A device is a folder of
 //! the same shape: `device` (features, config), `request` (pure parsing), `worker` (queues),
-//! `backend` (what it talks to), `persist` (its state).
+//! `backend` (what it talks to), `persist` (its state). One that has next to nothing to do has no
+//! thread: the vCPU that kicks serves it.
 
+pub mod balloon;
 pub mod blk;
 pub mod chain;
 #[cfg(test)]
@@ -41,6 +43,8 @@ pub enum DeviceType {
     Block = 2,
     /// 5.4
     Entropy = 4,
+    /// 5.5
+    Balloon = 5,
     /// 5.10
     Vsock = 19,
     /// 5.11
@@ -65,6 +69,15 @@ pub struct Activation {
     pub features: u64,
 }
 
+/// How a device learns that its driver has added requests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kicks {
+    /// By the queue's eventfd, which its thread waits for.
+    ByEventfd,
+    /// It has no thread: the vCPU that kicks calls [`VirtioDevice::serve`].
+    OnVcpu,
+}
+
 /// What the transport needs of a device. One thread at a time calls it.
 pub trait VirtioDevice: Send + std::fmt::Debug {
     /// What it is.
@@ -76,11 +89,24 @@ pub trait VirtioDevice: Send + std::fmt::Debug {
     /// The largest size of each of its queues.
     fn queue_sizes(&self) -> &[u16];
 
+    /// How many of its queues there are for a driver that took these features: the first ones.
+    fn queue_count(&self, _features: u64) -> usize {
+        self.queue_sizes().len()
+    }
+
     /// Features it offers beyond [`COMMON_FEATURES`].
     fn features(&self) -> u64;
 
     /// Its configuration space, whole. Reads outside are zeros; writes are ignored.
     fn config(&self) -> &[u8];
+
+    /// How it wants to be kicked.
+    fn kicks(&self) -> Kicks {
+        Kicks::ByEventfd
+    }
+
+    /// Serves a queue on the calling thread. Only for a device that is kicked so.
+    fn serve(&mut self, _queue: usize) {}
 
     /// Starts work on the queues. Called by a vCPU thread, which may make no thread and open
     /// nothing: the device's [`worker::Runner`] has been waiting since the device was made.

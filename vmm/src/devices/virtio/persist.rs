@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::queue::QueueState;
-use super::{blk, fs, rng, vsock};
+use super::{balloon, blk, fs, rng, vsock};
 
 /// What every device's state begins with.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,6 +24,8 @@ pub enum DeviceState {
     Rng(rng::persist::State),
     /// See [`vsock`].
     Vsock(vsock::persist::State),
+    /// See [`balloon`].
+    Balloon(balloon::persist::State),
 }
 
 impl DeviceState {
@@ -34,6 +36,7 @@ impl DeviceState {
             Self::Blk(state) => &state.queues,
             Self::Rng(state) => &state.queues,
             Self::Vsock(state) => &state.queues,
+            Self::Balloon(state) => &state.queues,
         };
         &states.queues
     }

@@ -28,7 +28,7 @@ use vmm_sys_util::eventfd::EventFd;
 use super::interrupt::{Interrupt, IrqLine};
 use super::persist::{DeviceState, RestoreError};
 use super::queue::{DeviceQueue, QueueState};
-use super::{Activation, COMMON_FEATURES, VirtioDevice};
+use super::{Activation, COMMON_FEATURES, Kicks, VirtioDevice};
 use crate::bus::BusDevice;
 use crate::memory::GuestRam;
 
@@ -101,9 +101,13 @@ impl Transport {
         &self.irq
     }
 
-    /// The eventfds to connect to writes of each queue's number to QueueNotify.
+    /// The eventfds to connect to writes of each queue's number to QueueNotify; none for a device
+    /// to which these writes come themselves.
     pub fn kicks(&self) -> &[Arc<EventFd>] {
-        &self.kicks
+        match self.device.kicks() {
+            Kicks::ByEventfd => &self.kicks,
+            Kicks::OnVcpu => &[],
+        }
     }
 
     /// The device behind the registers.
@@ -120,11 +124,13 @@ impl Transport {
     pub fn save(&mut self) -> TransportState {
         let active = self.is_active();
         let device = self.device.save();
-        let rings = if active {
-            device.queues().to_vec()
-        } else {
-            self.rings.iter().map(QueueState::of).collect()
-        };
+        let mut rings: Vec<QueueState> = self.rings.iter().map(QueueState::of).collect();
+        if active {
+            // Where the device's own are; what a feature would have brought is as it was.
+            for (ring, live) in rings.iter_mut().zip(device.queues()) {
+                *ring = *live;
+            }
+        }
         TransportState {
             registers: self.registers.clone(),
             rings,
@@ -152,17 +158,18 @@ impl Transport {
                 .map_err(|source| RestoreError::Queue { index, source })?;
         }
         self.registers = state.registers.clone();
+        // Before the device works, which may break it at once.
+        self.irq.restore(state.interrupt_status, state.broken);
         if self.registers.status & DRIVER_OK != 0 && !state.broken {
             let activation = self
                 .activation()
                 .ok_or(RestoreError::QueueCount { found: 0, expected })?;
             self.device.activate(activation);
             // A kick that came while nobody listened is lost; one too many does no harm.
-            for kick in &self.kicks {
-                let _ = kick.write(1);
+            for queue in 0..self.kicks.len() {
+                self.kick(queue);
             }
         }
-        self.irq.restore(state.interrupt_status, state.broken);
         Ok(())
     }
 
@@ -238,9 +245,8 @@ impl Transport {
                 }
             }
             regs::VIRTIO_MMIO_QUEUE_NOTIFY => {
-                // Usually KVM signals the eventfd itself and this is never reached.
-                if let Some(kick) = self.kicks.get(value as usize) {
-                    let _ = kick.write(1);
+                if let Ok(queue) = usize::try_from(value) {
+                    self.kick(queue);
                 }
             }
             regs::VIRTIO_MMIO_INTERRUPT_ACK => self.irq.acknowledge(value),
@@ -276,6 +282,18 @@ impl Transport {
                 }
             }
             _ => {}
+        }
+    }
+
+    /// Tells the device of requests. Where it has eventfds, KVM usually signals them itself.
+    fn kick(&mut self, queue: usize) {
+        match self.device.kicks() {
+            Kicks::OnVcpu => self.device.serve(queue),
+            Kicks::ByEventfd => {
+                if let Some(kick) = self.kicks.get(queue) {
+                    let _ = kick.write(1);
+                }
+            }
         }
     }
 
@@ -332,9 +350,11 @@ impl Transport {
 
     /// What the device gets, if every queue is as the specification wants it.
     fn activation(&mut self) -> Option<Activation> {
-        let event_idx = self.registers.driver_features & (1 << VIRTIO_RING_F_EVENT_IDX) != 0;
-        let mut queues = Vec::with_capacity(self.rings.len());
-        for (ring, kick) in self.rings.iter_mut().zip(&self.kicks) {
+        let features = self.registers.driver_features;
+        let event_idx = features & (1 << VIRTIO_RING_F_EVENT_IDX) != 0;
+        let count = self.device.queue_count(features);
+        let mut queues = Vec::with_capacity(count);
+        for (ring, kick) in self.rings.iter_mut().zip(&self.kicks).take(count) {
             ring.set_event_idx(event_idx);
             if !ring.is_valid(&*self.memory) {
                 return None;

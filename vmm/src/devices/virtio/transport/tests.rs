@@ -1,8 +1,14 @@
 //! Negotiation, queue registers, reset, and a round trip of the whole state.
 
+use vm_memory::Bytes;
+
 use super::*;
+use crate::devices::virtio::balloon::{Balloon, HostMemory};
 use crate::devices::virtio::driver_double::{Buffer, DriverQueue, ram};
 use crate::devices::virtio::rng::{HostEntropy, Rng};
+
+/// The balloon's feature.
+const REPORTING: u32 = 1 << 5;
 
 fn transport(memory: &Arc<GuestRam>) -> Transport {
     Transport::new(Box::new(Rng::new(HostEntropy).unwrap()), Arc::clone(memory)).unwrap()
@@ -18,10 +24,10 @@ fn write(t: &mut Transport, register: u32, value: u32) {
     t.write(register.into(), &value.to_le_bytes());
 }
 
-fn negotiate(t: &mut Transport) {
+fn negotiate(t: &mut Transport, features: u32) {
     write(t, regs::VIRTIO_MMIO_STATUS, ACKNOWLEDGE);
     write(t, regs::VIRTIO_MMIO_STATUS, ACKNOWLEDGE | DRIVER);
-    for (select, value) in [(0, 0), (1, 1)] {
+    for (select, value) in [(0, features), (1, 1)] {
         write(t, regs::VIRTIO_MMIO_DRIVER_FEATURES_SEL, select);
         write(t, regs::VIRTIO_MMIO_DRIVER_FEATURES, value);
     }
@@ -32,9 +38,9 @@ fn negotiate(t: &mut Transport) {
     );
 }
 
-fn configure(t: &mut Transport, queue: &DriverQueue) {
+fn configure(t: &mut Transport, index: u32, queue: &DriverQueue) {
     let (desc, avail, used) = queue.parts();
-    write(t, regs::VIRTIO_MMIO_QUEUE_SEL, 0);
+    write(t, regs::VIRTIO_MMIO_QUEUE_SEL, index);
     write(t, regs::VIRTIO_MMIO_QUEUE_NUM, 64);
     write(t, regs::VIRTIO_MMIO_QUEUE_DESC_LOW, desc.0 as u32);
     write(t, regs::VIRTIO_MMIO_QUEUE_AVAIL_LOW, avail.0 as u32);
@@ -43,13 +49,14 @@ fn configure(t: &mut Transport, queue: &DriverQueue) {
 }
 
 fn start(t: &mut Transport, queue: &DriverQueue) {
-    negotiate(t);
-    configure(t, queue);
-    write(
-        t,
-        regs::VIRTIO_MMIO_STATUS,
-        ACKNOWLEDGE | DRIVER | FEATURES_OK | DRIVER_OK,
-    );
+    negotiate(t, 0);
+    configure(t, 0, queue);
+    work(t);
+}
+
+fn work(t: &mut Transport) {
+    let all = ACKNOWLEDGE | DRIVER | FEATURES_OK | DRIVER_OK;
+    write(t, regs::VIRTIO_MMIO_STATUS, all);
 }
 
 /// Waits for the device's interrupt as KVM would.
@@ -144,7 +151,7 @@ fn queues_cannot_be_moved_once_the_device_works() {
     let memory = ram();
     let mut t = transport(&memory);
     let queue = DriverQueue::new(&memory, 0, 64);
-    configure(&mut t, &queue);
+    configure(&mut t, 0, &queue);
     assert_eq!(
         read(&mut t, regs::VIRTIO_MMIO_QUEUE_READY),
         0,
@@ -226,6 +233,61 @@ fn a_restored_transport_goes_on_with_a_live_queue() {
         got = queue.used();
     }
     assert_eq!(got, Some(5));
+}
+
+fn balloon(memory: &Arc<GuestRam>) -> Transport {
+    Transport::new(Box::new(Balloon::new(HostMemory)), Arc::clone(memory)).unwrap()
+}
+
+#[test]
+fn a_device_without_a_thread_is_served_by_who_kicks_it() {
+    let memory = ram();
+    let mut t = balloon(&memory);
+    assert_eq!(t.kicks().len(), 0, "nothing for KVM to signal");
+    let mut queue = DriverQueue::new(&memory, 0x8000, 64);
+    write(&mut t, regs::VIRTIO_MMIO_QUEUE_NOTIFY, 2);
+    negotiate(&mut t, REPORTING);
+    for (index, base) in [(0, 0), (1, 0x4000)] {
+        configure(&mut t, index, &DriverQueue::new(&memory, base, 64));
+    }
+    configure(&mut t, 2, &queue);
+    work(&mut t);
+    memory.write_obj(7u8, GuestAddress(0x1_0000)).unwrap();
+    queue.add(&[Buffer::In(0x1_0000, 0x1000)]);
+    write(&mut t, regs::VIRTIO_MMIO_QUEUE_NOTIFY, 2);
+    assert_eq!(queue.used(), Some(0));
+    assert_eq!(memory.read_obj::<u8>(GuestAddress(0x1_0000)).unwrap(), 0);
+    assert_eq!(read(&mut t, regs::VIRTIO_MMIO_INTERRUPT_STATUS), 1);
+
+    // One that was added and not kicked when the device was saved is served by its copy.
+    queue.add(&[Buffer::In(0x1_1000, 0x1000)]);
+    let state = t.save();
+    t.shut_down();
+    let mut copy = balloon(&memory);
+    copy.restore(&state).unwrap();
+    assert_eq!(queue.used(), Some(0));
+}
+
+#[test]
+fn queues_of_a_feature_that_was_not_taken_are_not_waited_for() {
+    let memory = ram();
+    let mut t = balloon(&memory);
+    let queues = [0, 0x4000].map(|base| DriverQueue::new(&memory, base, 64));
+    negotiate(&mut t, 0);
+    for (index, queue) in [0, 1].into_iter().zip(&queues) {
+        configure(&mut t, index, queue);
+    }
+    work(&mut t);
+    assert_eq!(read(&mut t, regs::VIRTIO_MMIO_STATUS) & NEEDS_RESET, 0);
+    let state = t.save();
+    let mut copy = balloon(&memory);
+    copy.restore(&state).unwrap();
+    assert_eq!(copy.save(), state);
+
+    let mut greedy = balloon(&memory);
+    negotiate(&mut greedy, REPORTING);
+    work(&mut greedy);
+    assert_ne!(read(&mut greedy, regs::VIRTIO_MMIO_STATUS) & NEEDS_RESET, 0);
 }
 
 #[test]
