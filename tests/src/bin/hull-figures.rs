@@ -1,21 +1,39 @@
 //! Figures of a VM's start, for `cargo xtask bench`: run in a machine whose clock counts
 //! instructions, they repeat; elsewhere they are times like any others.
 //!
+//! ```text
+//! hull-figures [MEMORY_MIB [WORD_FOR_THE_GUESTS_KERNEL]…]
+//! ```
+//!
 //! What is measured is seen from outside, by the kernel's own tracepoints: the `exec` of hull-vmm,
 //! its first entry into the guest, and the byte by which the agent says that it listens.
 
 use std::fs;
 use std::ops::Range;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use hull_protocol::vmm::{Control, Jail};
-use hull_tests::RawVm;
+use hull_tests::{RawVm, RunningVm};
 
 const TRACING: &str = "/sys/kernel/tracing";
 const ROUNDS: usize = 5;
-/// Of the guest, where the first argument says nothing else.
 const MEMORY_MIB: u32 = 128;
 const VM_UID: u32 = 0x7000_0000;
+const HUGE_PAGE: u64 = 2 << 20;
+/// After it a guest has told which memory it does not use: it does so two seconds after it freed
+/// some. Where clocks count instructions, waiting costs nothing.
+const SETTLED: Duration = Duration::from_secs(7);
+
+/// What is started.
+#[derive(Debug)]
+struct Guest {
+    files: PathBuf,
+    memory_mib: u32,
+    /// For its kernel.
+    words: String,
+}
 
 /// One start of a VM.
 #[derive(Debug, Default, Clone, Copy)]
@@ -30,16 +48,27 @@ struct Start {
     guest_kib: u64,
 }
 
+/// What an idle guest keeps, once it has given back what its boot freed.
+#[derive(Debug)]
+struct Idle {
+    /// KiB of the host's memory.
+    kib: u64,
+    /// Pages that are there, in each huge page of the guest's memory.
+    pages: Vec<u16>,
+}
+
 fn main() {
-    let given = std::env::args().nth(1);
-    let memory_mib = given.map_or(MEMORY_MIB, |mib| mib.parse().expect("memory in MiB"));
-    let files = copy_to_memory();
+    let mut given = std::env::args().skip(1);
+    let memory_mib = given.next();
+    let memory_mib = memory_mib.map_or(MEMORY_MIB, |mib| mib.parse().expect("memory in MiB"));
+    let guest = Guest {
+        files: copy_to_memory(),
+        memory_mib,
+        words: given.collect::<Vec<_>>().join(" "),
+    };
     prepare_tracing();
     // The first one pays for what the host caches; it does not count.
-    let starts: Vec<Start> = (0..=ROUNDS)
-        .map(|_| measure(&files, memory_mib))
-        .skip(1)
-        .collect();
+    let starts: Vec<Start> = (0..=ROUNDS).map(|_| measure(&guest)).skip(1).collect();
     let median = |value: fn(&Start) -> f64| {
         let mut all: Vec<f64> = starts.iter().map(value).collect();
         all.sort_by(f64::total_cmp);
@@ -52,25 +81,26 @@ fn main() {
         median(|s| s.to_guest + s.to_agent)
     );
     println!("vmm_private_kib {}", median(|s| s.own_kib as f64));
-    println!("guest_private_kib {}", median(|s| s.guest_kib as f64));
-    println!(
-        "guest_small_pages_kib {}",
-        with_small_pages(&files, memory_mib)
-    );
+    println!("guest_started_kib {}", median(|s| s.guest_kib as f64));
+    println!("guest_idle_kib {}", idle(&guest).kib);
+    let small = with_small_pages(|| idle(&guest));
+    println!("guest_small_pages_kib {}", small.kib);
+    let pages: Vec<String> = small.pages.iter().map(u16::to_string).collect();
+    println!("guest_pages {}", pages.join(" "));
 }
 
-/// KiB that a guest touches where the host has no huge pages: what it needs, without what the host
-/// gives it besides.
-fn with_small_pages(files: &Path, memory_mib: u32) -> u64 {
+/// Measures where the host has no huge pages: what a guest needs, without what the host gives it
+/// besides.
+fn with_small_pages<T>(measure: impl FnOnce() -> T) -> T {
     let forbid = |no: libc::c_ulong| {
         // SAFETY: takes plain numbers. It holds for processes that this one starts, too.
         let done = unsafe { libc::prctl(libc::PR_SET_THP_DISABLE, no, 0, 0, 0) };
         assert_eq!(done, 0, "PR_SET_THP_DISABLE");
     };
     forbid(1);
-    let start = measure(files, memory_mib);
+    let measured = measure();
     forbid(0);
-    start.guest_kib
+    measured
 }
 
 /// Puts what is measured where reading it costs no time: a machine's own files may be a share of
@@ -106,25 +136,48 @@ fn set(file: &str, value: &str) {
     fs::write(&path, value).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
 }
 
-fn measure(files: &Path, memory_mib: u32) -> Start {
-    let mut vm = RawVm::with_files(&files.join("vmlinux"), &files.join("initramfs"));
-    vm.program = files.join("hull-vmm");
-    vm.config.memory_mib = memory_mib;
+fn vm(guest: &Guest) -> RawVm {
+    let file = |name: &str| guest.files.join(name);
+    let mut vm = RawVm::with_files(&file("vmlinux"), &file("initramfs"));
+    vm.program = file("hull-vmm");
+    vm.config.memory_mib = guest.memory_mib;
+    vm.config.cmdline.clone_from(&guest.words);
     vm.config.console = None;
     vm.config.jail = Some(Jail {
         uid: VM_UID,
         cgroup: None,
     });
-    set("trace", "");
-    set("tracing_on", "1");
-    let mut running = vm.start();
+    vm
+}
+
+/// Starts a VM and leaves it alone for a while.
+fn idle(guest: &Guest) -> Idle {
+    let mut running = vm(guest).start();
     let pid = running.started().pid;
     running.dial(1024);
-    set("tracing_on", "0");
-    let (own_kib, guest_kib) = memory(pid, memory_mib);
+    std::thread::sleep(SETTLED);
+    let smaps = smaps(pid);
+    let kib = memory(&smaps, guest.memory_mib).1;
+    let pages = pages(pid, guest_range(&smaps, guest.memory_mib));
+    end(running);
+    Idle { kib, pages }
+}
+
+fn end(mut running: RunningVm) {
     running.let_go();
     running.control(&Control::Stop);
     running.end();
+}
+
+fn measure(guest: &Guest) -> Start {
+    set("trace", "");
+    set("tracing_on", "1");
+    let mut running = vm(guest).start();
+    let pid = running.started().pid;
+    running.dial(1024);
+    set("tracing_on", "0");
+    let (own_kib, guest_kib) = memory(&smaps(pid), guest.memory_mib);
+    end(running);
     let trace = fs::read_to_string(Path::new(TRACING).join("trace")).expect("read the trace");
     let at = |what: &str| {
         let line = trace
@@ -149,10 +202,30 @@ fn measure(files: &Path, memory_mib: u32) -> Start {
     }
 }
 
+fn smaps(pid: u32) -> String {
+    fs::read_to_string(format!("/proc/{pid}/smaps")).expect("read smaps")
+}
+
+/// How many pages are there in each 2 MiB of a range.
+fn pages(pid: u32, range: Range<u64>) -> Vec<u16> {
+    let pagemap = fs::File::open(format!("/proc/{pid}/pagemap")).expect("open pagemap");
+    let mut entries = [0; HUGE_PAGE as usize / 512];
+    range
+        .step_by(HUGE_PAGE as usize)
+        .map(|address| {
+            let at = address / 4096 * 8;
+            pagemap
+                .read_exact_at(&mut entries, at)
+                .expect("read pagemap");
+            // The last bit of an entry, in its last byte, says that the page is there.
+            entries.chunks(8).filter(|entry| entry[7] >> 7 == 1).count() as u16
+        })
+        .collect()
+}
+
 /// Private KiB of a process: all but the mapping of guest memory, and that.
-fn memory(pid: u32, memory_mib: u32) -> (u64, u64) {
-    let smaps = fs::read_to_string(format!("/proc/{pid}/smaps")).expect("read smaps");
-    let guest_range = guest_range(&smaps, memory_mib);
+fn memory(smaps: &str, memory_mib: u32) -> (u64, u64) {
+    let guest_range = guest_range(smaps, memory_mib);
     let (mut own, mut guest, mut in_guest) = (0, 0, false);
     for line in smaps.lines() {
         let (key, rest) = line.split_once(' ').unwrap_or((line, ""));
@@ -176,8 +249,10 @@ fn guest_range(smaps: &str, memory_mib: u32) -> Range<u64> {
             run.start = mapping.start;
         }
         run.end = mapping.end;
-        if run.end - run.start >= u64::from(memory_mib) << 20 {
-            return run;
+        // What was mapped later may lie right before it.
+        let size = u64::from(memory_mib) << 20;
+        if run.end - run.start >= size {
+            return run.end - size..run.end;
         }
     }
     panic!("no mapping is as large as the guest's memory:\n{smaps}")

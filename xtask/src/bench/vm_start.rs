@@ -65,18 +65,30 @@ fn figures(output: &str) -> Result<Vec<Figure>> {
             56.8,
         )?,
         memory(output, "vmm_private_kib", "memory of the VMM's own", 1.0)?,
-        memory(
-            output,
-            "guest_private_kib",
-            "memory an idle guest has touched, of 128 MiB",
-            24.0,
-        )?,
-        memory(
-            output,
-            "guest_small_pages_kib",
-            "the same on a host without huge pages",
-            24.0,
-        )?,
+        Figure {
+            details: vec![format!(
+                "{:.2} MiB of memory when the agent listens",
+                value(output, "guest_started_kib")? / 1024.0
+            )],
+            ..memory(
+                output,
+                "guest_idle_kib",
+                "memory an idle guest of 128 MiB has",
+                24.0,
+            )?
+        },
+        Figure {
+            details: vec![format!(
+                "pages in use of each 2 MiB:{}",
+                text(output, "guest_pages")?
+            )],
+            ..memory(
+                output,
+                "guest_small_pages_kib",
+                "the same on a host without huge pages",
+                24.0,
+            )?
+        },
     ])
 }
 
@@ -119,12 +131,17 @@ fn memory(output: &str, name: &str, about: &'static str, target: f64) -> Result<
     })
 }
 
+/// The line that `name` starts, without it.
+fn text<'o>(output: &'o str, name: &str) -> Result<&'o str> {
+    output
+        .lines()
+        .find_map(|line| line.strip_prefix(name).filter(|rest| rest.starts_with(' ')))
+        .with_context(|| format!("{PROGRAM} printed no {name}"))
+}
+
 /// The number on the line that `name` starts.
 fn value(output: &str, name: &str) -> Result<f64> {
-    let line = output
-        .lines()
-        .find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
-    let text = line.with_context(|| format!("{PROGRAM} printed no {name}"))?;
+    let text = text(output, name)?;
     text.trim()
         .parse()
         .with_context(|| format!("{PROGRAM} printed {name} {text:?}"))
@@ -148,8 +165,10 @@ mod tests {
             "vmm_to_guest_ms 12.21",
             "exec_to_agent_ms 51.8",
             "vmm_private_kib 256",
-            "guest_private_kib 2048",
+            "guest_started_kib 4096",
+            "guest_idle_kib 2048",
             "guest_small_pages_kib 1024",
+            "guest_pages 256 0 0",
         ];
         let values: Vec<f64> = figures(&lines.join("\n"))
             .unwrap()
