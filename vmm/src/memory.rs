@@ -15,7 +15,10 @@ mod iovecs;
 
 use std::io;
 
-use vm_memory::{GuestAddress, GuestMemoryBackend, GuestMemoryMmap, GuestMemoryRegion};
+use vm_memory::{
+    GuestAddress, GuestMemoryBackend, GuestMemoryMmap, GuestMemoryRegion, GuestRegionMmap,
+    MemoryRegionAddress,
+};
 
 pub use iovecs::{IovecError, Iovecs};
 
@@ -80,6 +83,9 @@ pub fn back_with_small_pages(memory: &GuestRam, start: GuestAddress) -> io::Resu
     }
 }
 
+/// Less than it is not worth looking at all of a huge page for.
+const WORTH_SPLITTING: u64 = HUGE_PAGE / 16;
+
 /// Gives memory back to the host: its content is lost, and it costs nothing until it is touched.
 ///
 /// # Errors
@@ -95,10 +101,31 @@ pub fn give_back(memory: &GuestRam, start: GuestAddress, length: u64) -> io::Res
     // SAFETY: the range lies in the region's mapping, which is private and anonymous, and nothing
     // holds a Rust reference into it. To the guest and to system calls at work on the range, its
     // content changes as by any write of the guest.
-    match unsafe { libc::madvise(address.cast(), length, libc::MADV_DONTNEED) } {
-        0 => Ok(()),
-        _ => Err(io::Error::last_os_error()),
+    if unsafe { libc::madvise(address.cast(), length, libc::MADV_DONTNEED) } != 0 {
+        return Err(io::Error::last_os_error());
     }
+    if length as u64 >= WORTH_SPLITTING {
+        split(region, offset.0);
+        split(region, offset.0 + length as u64);
+    }
+    Ok(())
+}
+
+/// Splits the host's huge page around a place, if it is inside of one. A part that is given back
+/// otherwise stays with the rest until the host runs short of memory, and is accounted so.
+fn split(region: &GuestRegionMmap<()>, place: u64) {
+    let start = place - place % HUGE_PAGE;
+    if place == start {
+        return;
+    }
+    let length = HUGE_PAGE.min(region.len() - start) as usize;
+    let Ok(address) = region.get_host_address(MemoryRegionAddress(start)) else {
+        return;
+    };
+    // Advice that the host can follow only by splitting what is not all there. Where it does not
+    // know it, or something holds the page, the memory goes back later: that is no error.
+    // SAFETY: the range lies in the region's mapping, and the advice changes none of its content.
+    unsafe { libc::madvise(address.cast(), length, libc::MADV_COLD) };
 }
 
 #[cfg(test)]

@@ -16,7 +16,7 @@ const REPORTING: usize = 2;
 
 /// Requests for one kick. A driver has far fewer in flight; one whose other vCPUs go on adding
 /// them would keep this one here for ever, where it can neither be paused nor stopped.
-const MAX_REQUESTS: usize = 1024;
+const MAX_REQUESTS: usize = 256;
 
 /// Why the device cannot go on.
 #[derive(Debug, thiserror::Error)]
