@@ -200,6 +200,7 @@ impl From<BodyError> for Refusal {
             BodyError::Broken => refusal,
             BodyError::Slow => refusal.status(StatusCode::REQUEST_TIMEOUT),
             BodyError::TooLarge(_) => refusal.status(StatusCode::PAYLOAD_TOO_LARGE),
+            BodyError::Crowded => Refusal::new(Code::Unavailable).detail(error.to_string()),
         }
     }
 }

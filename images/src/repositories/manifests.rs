@@ -8,8 +8,8 @@ use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
 use super::records::time;
 use super::{
-    ContentDigest, Repositories, RepositoryError, RepositoryName, TagName, check_quota, find,
-    find_or_create,
+    BlobFile, ContentDigest, Repositories, RepositoryError, RepositoryName, TagName, check_quota,
+    find, find_or_create,
 };
 use crate::database::column;
 use crate::digest::Digest;
@@ -131,6 +131,21 @@ impl Repositories {
                 Err(RepositoryError::NoManifest(manifest.digest.to_string()))
             }
             read => Ok(read.map_err(StoreError::file("read", &path))?),
+        }
+    }
+
+    /// Opens a manifest, to read it bit by bit.
+    pub fn open_manifest(&self, manifest: &Manifest) -> Result<BlobFile, RepositoryError> {
+        let path = self.store.layout.blob(&manifest.file);
+        match fs::File::open(&path) {
+            // Deleted since it was found.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                Err(RepositoryError::NoManifest(manifest.digest.to_string()))
+            }
+            opened => Ok(BlobFile {
+                file: opened.map_err(StoreError::file("open", &path))?,
+                size: manifest.size,
+            }),
         }
     }
 

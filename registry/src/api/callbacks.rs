@@ -17,8 +17,8 @@ struct Outcome {
 }
 
 pub(crate) async fn take(call: Call<'_>, secret: &str) -> Answer {
-    let bytes = call.upload.read(MAX_BYTES).await?;
-    let outcome: Outcome = serde_json::from_slice(&bytes).map_err(|error| {
+    let body = call.upload.read(MAX_BYTES).await?;
+    let outcome: Outcome = serde_json::from_slice(&body.bytes).map_err(|error| {
         let refusal = Refusal::new(Code::Unsupported).detail(error.to_string());
         refusal.status(StatusCode::BAD_REQUEST)
     })?;

@@ -11,7 +11,7 @@ use serde_json::json;
 use super::Call;
 use crate::cache::Fresh;
 use crate::http::accept::Accepted;
-use crate::http::body;
+use crate::http::body::{self, Body};
 use crate::http::condition::{self, Condition};
 use crate::manifest::{self, DOCKER_LIST, OCI_INDEX, OCI_MANIFEST};
 use crate::refusal::{Code, Refusal};
@@ -19,6 +19,8 @@ use crate::reply::{Answer, DOCKER_CONTENT_DIGEST, OCI_SUBJECT, OCI_TAG, Reply};
 
 /// What a cache says with what may have changed upstream, as the specification has warnings.
 const STALE: &str = "299 - \"the upstream registry does not answer: this may be out of date\"";
+/// Manifests up to this size are read at once.
+const SMALL: u64 = 64 << 10;
 /// More tags than anybody gives at once.
 const MAX_TAGS: usize = 100;
 
@@ -37,7 +39,7 @@ pub(crate) async fn get(call: &Call<'_>, name: RepositoryName, key: ManifestKey)
         let condition = condition::check(&headers, &tag);
         let bytes = match head || condition != Condition::Met {
             true => None,
-            false => Some(registry.repositories.manifest_bytes(&manifest)?),
+            false => Some(read(&registry.repositories, &manifest)?),
         };
         Ok::<_, Refusal>((manifest, condition, bytes))
     };
@@ -54,10 +56,20 @@ pub(crate) async fn get(call: &Call<'_>, name: RepositoryName, key: ManifestKey)
         Condition::Met => {}
     }
     let reply = reply(StatusCode::OK).header(CONTENT_TYPE, &manifest.media_type);
+    let reply = reply.length(manifest.size);
     match bytes {
-        Some(bytes) => Ok(reply.body(body::whole(bytes))),
-        None => Ok(reply.length(manifest.size).empty()),
+        Some(bytes) => Ok(reply.body(bytes)),
+        None => Ok(reply.empty()),
     }
+}
+
+/// A manifest's bytes. Large ones are read as their clients take them, which may be slow and many.
+fn read(repositories: &Repositories, manifest: &Manifest) -> Result<Body, RepositoryError> {
+    if manifest.size <= SMALL {
+        return repositories.manifest_bytes(manifest).map(body::whole);
+    }
+    let found = repositories.open_manifest(manifest)?;
+    Ok(body::file(found.file, found.size))
 }
 
 /// Finds the manifest that a client can read. Clients from before indexes get the image for
@@ -113,16 +125,16 @@ fn unknown(name: &RepositoryName, key: &ManifestKey) -> Refusal {
 
 pub(crate) async fn put(call: Call<'_>, name: RepositoryName, key: ManifestKey) -> Answer {
     let limit = call.registry.limits.manifest;
-    let bytes = call.upload.read(limit).await?;
+    let body = call.upload.read(limit).await?;
     let invalid = |error: manifest::ManifestError| {
         Refusal::new(Code::ManifestInvalid).detail(error.to_string())
     };
     let given = call.header(&CONTENT_TYPE);
     let digest = match &key {
-        ManifestKey::Tag(_) => ContentDigest::Sha256(hull_images::Digest::of(&bytes)),
-        ManifestKey::Digest(digest) => check_digest(*digest, &bytes)?,
+        ManifestKey::Tag(_) => ContentDigest::Sha256(hull_images::Digest::of(&body.bytes)),
+        ManifestKey::Digest(digest) => check_digest(*digest, &body.bytes)?,
     };
-    let parsed = manifest::parse(&bytes, given).map_err(invalid)?;
+    let parsed = manifest::parse(&body.bytes, given).map_err(invalid)?;
     let tags = tags(&call, &key)?;
     let subject = parsed.subject;
     let repository = name.clone();
@@ -131,7 +143,7 @@ pub(crate) async fn put(call: Call<'_>, name: RepositoryName, key: ManifestKey) 
     let pusher = call.actor.name().map(str::to_owned);
     let pushed = call.store(move |repositories| {
         let new = NewManifest {
-            bytes: &bytes,
+            bytes: &body.bytes,
             digest,
             media_type: &parsed.media_type,
             tags: &stored,

@@ -42,8 +42,8 @@ struct Wanted {
 
 /// `PATCH /hull/v1/repositories/<name>`
 pub(crate) async fn change(call: Call<'_>, name: RepositoryName) -> Answer {
-    let bytes = call.upload.read(MAX_CHANGE).await?;
-    let change = read_change(&bytes)?;
+    let body = call.upload.read(MAX_CHANGE).await?;
+    let change = read_change(&body.bytes)?;
     let changed = call.store(move |repositories| {
         // Only a push makes a repository.
         repositories.record(&name)?;

@@ -1,7 +1,7 @@
 //! Bodies: what clients send, poured into blocking work piece by piece, and what they get.
 
 use std::io;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures_util::StreamExt;
@@ -9,8 +9,10 @@ use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Empty, Full, StreamBody};
 use hyper::body::{Body as _, Frame, Incoming};
 use tokio::io::AsyncReadExt;
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, SemaphorePermit, mpsc};
 use tokio_util::io::ReaderStream;
+
+use super::pace::Pace;
 
 /// Any response body.
 pub(crate) type Body = UnsyncBoxBody<Bytes, io::Error>;
@@ -22,6 +24,11 @@ const PIECE: usize = 256 << 10;
 /// How much of a refused body is read, so that its sender gets to see why.
 const DRAIN: u64 = 8 << 20;
 const DRAIN_TIME: Duration = Duration::from_secs(5);
+/// A body that is read whole takes this much without asking.
+const SMALL: u64 = 64 << 10;
+/// Larger ones share 32 MiB of memory, counted in KiB, whoever sends them.
+static ROOM: Semaphore = Semaphore::const_new(ROOM_KIB as usize);
+const ROOM_KIB: u32 = 32 << 10;
 
 pub(crate) fn empty() -> Body {
     Empty::new().map_err(|never| match never {}).boxed_unsync()
@@ -60,6 +67,14 @@ pub(crate) enum BodyError {
     Slow,
     #[error("the body is larger than {0} bytes")]
     TooLarge(u64),
+    #[error("too many large bodies at once")]
+    Crowded,
+}
+
+/// A body that was read whole. It takes room as long as it is there.
+pub(crate) struct Whole {
+    pub(crate) bytes: Vec<u8>,
+    _room: Option<SemaphorePermit<'static>>,
 }
 
 /// A request's body.
@@ -68,15 +83,16 @@ pub(crate) struct Upload {
     /// The longest that a client may be silent.
     patience: Duration,
     received: u64,
+    pace: Pace,
 }
 
 impl Upload {
     pub(crate) fn new(body: Incoming, patience: Duration) -> Upload {
-        let received = 0;
         Upload {
             body,
             patience,
-            received,
+            received: 0,
+            pace: Pace::default(),
         }
     }
 
@@ -88,12 +104,17 @@ impl Upload {
     /// The next piece; `None` at the end.
     async fn next(&mut self) -> Option<Result<Bytes, BodyError>> {
         loop {
+            let asked = Instant::now();
             let frame = match tokio::time::timeout(self.patience, self.body.frame()).await {
                 Err(_) => return Some(Err(BodyError::Slow)),
                 Ok(None) => return None,
                 Ok(Some(Err(_))) => return Some(Err(BodyError::Broken)),
                 Ok(Some(Ok(frame))) => frame,
             };
+            let size = frame.data_ref().map_or(0, |data| data.len() as u64);
+            if self.pace.lags(asked.elapsed(), size, self.patience) {
+                return Some(Err(BodyError::Slow));
+            }
             match frame.into_data() {
                 Ok(data) if data.is_empty() => {}
                 Ok(data) => {
@@ -106,19 +127,37 @@ impl Upload {
         }
     }
 
-    /// All of it, if it is no more than `limit`.
-    pub(crate) async fn read(&mut self, limit: u64) -> Result<Vec<u8>, BodyError> {
-        if self.body.size_hint().lower() > limit {
+    /// All of it, if it is no more than `limit`. What is large waits until there is room.
+    pub(crate) async fn read(&mut self, limit: u64) -> Result<Whole, BodyError> {
+        let hint = self.body.size_hint();
+        if hint.lower() > limit {
             return Err(BodyError::TooLarge(limit));
         }
-        let mut bytes = Vec::new();
+        let most = hint.exact().unwrap_or(limit);
+        let (mut bytes, mut room) = (Vec::new(), None);
         while let Some(piece) = self.next().await {
-            bytes.extend_from_slice(&piece?);
-            if bytes.len() as u64 > limit {
+            let piece = piece?;
+            let size = bytes.len() as u64 + piece.len() as u64;
+            if size > limit {
                 return Err(BodyError::TooLarge(limit));
             }
+            if size > SMALL && room.is_none() {
+                room = Some(self.room(most).await?);
+            }
+            bytes.extend_from_slice(&piece);
         }
-        Ok(bytes)
+        Ok(Whole { bytes, _room: room })
+    }
+
+    /// Room for a body of that size, for all of it at once: bodies that each have some and wait
+    /// for more would wait for each other.
+    async fn room(&self, size: u64) -> Result<SemaphorePermit<'static>, BodyError> {
+        let kib = u32::try_from(size.div_ceil(1024)).unwrap_or(u32::MAX);
+        let room = ROOM.acquire_many(kib.min(ROOM_KIB));
+        match tokio::time::timeout(self.patience, room).await {
+            Ok(Ok(room)) => Ok(room),
+            _ => Err(BodyError::Crowded),
+        }
     }
 
     /// Runs `work`, which may block, over the pieces as they come. A client that is faster than

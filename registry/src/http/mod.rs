@@ -3,5 +3,6 @@
 pub(crate) mod accept;
 pub(crate) mod body;
 pub(crate) mod condition;
+pub(crate) mod pace;
 pub(crate) mod query;
 pub(crate) mod range;

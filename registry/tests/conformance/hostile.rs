@@ -78,6 +78,25 @@ fn a_client_that_goes_silent_is_given_up() {
 }
 
 #[test]
+fn a_client_that_sends_a_byte_at_a_time_is_given_up() {
+    let server = Server::start();
+    let location = server.begin("a");
+    let mut connection = server.connect();
+    let head = format!("PATCH {location} HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n");
+    connection.write_all(head.as_bytes()).unwrap();
+    let mut slow = connection.try_clone().unwrap();
+    let sender = std::thread::spawn(move || {
+        // Never silent for as long as the server's patience, and never done.
+        while slow.write_all(b"x").is_ok() {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    });
+    read(&mut connection, false).refused(408, "SIZE_INVALID");
+    drop(connection);
+    sender.join().unwrap();
+}
+
+#[test]
 fn a_client_that_never_asks_is_given_up() {
     let connections = Connections {
         idle: Duration::from_millis(100),
@@ -141,7 +160,7 @@ fn a_refusal_reaches_a_client_that_is_still_sending() {
 
 #[test]
 fn one_upload_has_one_writer() {
-    let server = Server::start();
+    let server = Server::with(Limits::default(), Connections::default());
     let location = server.begin("a");
     let mut slow = server.connect();
     let head = format!(

@@ -5,5 +5,6 @@ mod harness;
 mod hostile;
 mod management;
 mod manifests;
+mod protocol;
 mod pull;
 mod push;

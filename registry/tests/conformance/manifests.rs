@@ -1,5 +1,6 @@
 //! Pushing manifests, and which form of them a client is given.
 
+use hull_registry::{Connections, Limits};
 use serde_json::{Value, json};
 
 use crate::harness::{
@@ -212,4 +213,28 @@ fn clients_are_given_what_they_take() {
     assert_eq!(response.json()["errors"][0]["detail"], detail);
     get(&index.digest, DOCKER_MANIFEST).refused(404, "MANIFEST_UNKNOWN");
     assert_eq!(digest(&image.digest, OCI_MANIFEST), image.digest);
+}
+
+#[test]
+fn large_manifests_come_whole_and_many_at_once() {
+    let server = Server::with(Limits::default(), Connections::default());
+    let mut manifest = server.image("a", b"layer");
+    manifest["annotations"] = json!({"large": "A".repeat(3 << 20)});
+    let pushed = server.push_manifest("a", "large", OCI_MANIFEST, &manifest);
+    let path = "/v2/a/manifests/large";
+    let found = server.get(path);
+    assert!(found.body == pushed.bytes);
+    assert_eq!(found.header("docker-content-digest"), pushed.digest);
+    // More than there is room for at once: each waits for its turn.
+    std::thread::scope(|scope| {
+        for number in 0..16 {
+            let (server, bytes) = (&server, &pushed.bytes);
+            scope.spawn(move || {
+                let path = format!("/v2/a/manifests/t{number}");
+                let response = server.put(&path, OCI_MANIFEST, bytes);
+                assert_eq!(response.status, 201, "{response:?}");
+                assert_eq!(server.get(&path).body.len(), bytes.len());
+            });
+        }
+    });
 }
