@@ -51,6 +51,26 @@ pub struct Referrer {
     pub annotations: Option<String>,
 }
 
+impl Referrer {
+    /// About how many bytes it is in a list.
+    pub fn weight(&self) -> usize {
+        let texts = [&self.artifact_type, &self.annotations];
+        let texts = texts.into_iter().flatten().map(String::len);
+        256 + self.media_type.len() + texts.sum::<usize>()
+    }
+}
+
+/// Which referrers are wanted, and how many.
+#[derive(Debug, Clone, Copy)]
+pub struct About<'a> {
+    pub subject: &'a ContentDigest,
+    pub artifact_type: Option<&'a str>,
+    /// After the one with that digest.
+    pub last: Option<&'a str>,
+    /// As many as weigh so much, and one at least.
+    pub bytes: usize,
+}
+
 impl Repositories {
     /// The repositories that have a manifest, after `last`, as many as `limit` of those that
     /// `wanted` lets through.
@@ -195,34 +215,54 @@ impl Repositories {
         super::tags::of_manifest(&db, id, &digest.to_string())
     }
 
-    /// The manifests of a repository whose subject is `digest`, oldest first.
+    /// The manifests of a repository that are about another, oldest first.
     pub fn referrers(
         &self,
         repository: &RepositoryName,
-        digest: &ContentDigest,
-        artifact_type: Option<&str>,
-    ) -> Result<Vec<Referrer>, RepositoryError> {
+        wanted: &About<'_>,
+    ) -> Result<Page<Referrer>, RepositoryError> {
         let db = self.store.database();
+        let none = Page {
+            items: Vec::new(),
+            more: false,
+        };
         let id = match find(&db, repository) {
-            Err(RepositoryError::NoRepository(_)) => return Ok(Vec::new()),
+            Err(RepositoryError::NoRepository(_)) => return Ok(none),
             found => found?,
         };
-        let mut statement = db.prepare_cached(
-            "SELECT digest, media_type, size, artifact_type, annotations FROM registry_manifests
+        // Annotations may be as large as a manifest: only those that are given are read.
+        let mut keys = db.prepare_cached(
+            "SELECT digest FROM registry_manifests
              WHERE repository = ?1 AND subject = ?2 AND (?3 IS NULL OR artifact_type = ?3)
+             AND (?4 IS NULL OR (pushed, digest) > (SELECT pushed, digest
+                 FROM registry_manifests WHERE repository = ?1 AND digest = ?4))
              ORDER BY pushed, digest",
         )?;
-        let mut rows = statement.query(params![id, digest.to_string(), artifact_type])?;
-        let mut found = Vec::new();
+        let mut one = db.prepare_cached(
+            "SELECT digest, media_type, size, artifact_type, annotations
+             FROM registry_manifests WHERE repository = ? AND digest = ?",
+        )?;
+        let subject = wanted.subject.to_string();
+        let mut rows = keys.query(params![id, subject, wanted.artifact_type, wanted.last])?;
+        let (mut page, mut bytes) = (none, 0);
         while let Some(row) = rows.next()? {
-            found.push(Referrer {
+            let digest: String = row.get(0)?;
+            let mut found = one.query(params![id, digest])?;
+            let Some(row) = found.next()? else { continue };
+            let referrer = Referrer {
                 digest: column(row, 0, "content digest")?,
                 media_type: row.get(1)?,
                 size: row.get::<_, i64>(2)?.cast_unsigned(),
                 artifact_type: row.get(3)?,
                 annotations: row.get(4)?,
-            });
+            };
+            bytes += referrer.weight();
+            if bytes > wanted.bytes && !page.items.is_empty() {
+                page.more = true;
+                break;
+            }
+            page.items.push(referrer);
         }
-        Ok(found)
+        Ok(page)
     }
 }

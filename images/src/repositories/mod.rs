@@ -39,7 +39,7 @@ use crate::store::{Inner, Store, now};
 
 pub use blobs::{Blob, BlobFile};
 pub use cached::Origin;
-pub use listing::{Page, Referrer, Slice, Tagged, Window};
+pub use listing::{About, Page, Referrer, Slice, Tagged, Window};
 pub use manifests::{Manifest, ManifestKey, NewManifest, Pushed};
 pub use names::{ContentDigest, RepositoryName, TagName};
 pub use records::{Change, Record, Standing, Visibility};

@@ -2,7 +2,7 @@
 
 use hull_images::ImageConfig;
 use hull_images::repositories::{
-    ContentDigest, Manifest, ManifestKey, RepositoryError, RepositoryName,
+    About, ContentDigest, Manifest, ManifestKey, RepositoryError, RepositoryName,
 };
 
 use super::Source;
@@ -19,6 +19,8 @@ use crate::refusal::Refusal;
 
 /// Referrers that are shown.
 const MOST_REFERRERS: usize = 100;
+/// What is read for them, annotations and all.
+const REFERRER_BYTES: usize = 256 << 10;
 /// Parts that are shown; images have 127 layers at most.
 const MOST_PARTS: usize = 1000;
 /// Characters of a command.
@@ -290,16 +292,23 @@ fn referrers(
     name: &RepositoryName,
     subject: &ContentDigest,
 ) -> Result<Html, Refusal> {
-    let found = source
-        .registry
-        .repositories
-        .referrers(name, subject, None)?;
+    let about = About {
+        subject,
+        artifact_type: None,
+        last: None,
+        bytes: REFERRER_BYTES,
+    };
+    let page = source.registry.repositories.referrers(name, &about)?;
+    let found = page.items;
     let mut html = Html::new();
     if found.is_empty() {
         return Ok(html);
     }
     html.raw("<h2>Referrers</h2>\n<p class=\"count\">");
     html.text(amounts::count(found.len(), "referrer", "referrers"));
+    if page.more {
+        html.text(" and more");
+    }
     html.raw("</p>\n");
     let rows = found.iter().take(MOST_REFERRERS).map(|referrer| {
         let kind = referrer
