@@ -79,6 +79,7 @@ impl Code {
 pub(crate) struct Refusal {
     code: Code,
     status: Option<StatusCode>,
+    message: Option<String>,
     details: Vec<Value>,
     headers: Box<HeaderMap>,
 }
@@ -88,6 +89,7 @@ impl Refusal {
         Refusal {
             code,
             status: None,
+            message: None,
             details: Vec::new(),
             headers: Box::default(),
         }
@@ -102,6 +104,12 @@ impl Refusal {
     /// With another status than the code's own.
     pub(crate) fn status(mut self, status: StatusCode) -> Refusal {
         self.status = Some(status);
+        self
+    }
+
+    /// With other words than the code's own: clients show them, and no details.
+    pub(crate) fn message(mut self, message: String) -> Refusal {
+        self.message = Some(message);
         self
     }
 
@@ -131,6 +139,7 @@ impl Refusal {
     pub(crate) fn into_response(self) -> Response<Body> {
         let status = self.status_code();
         let (name, _, message) = self.code.row();
+        let message = self.message.as_deref().unwrap_or(message);
         let error = |detail: Option<Value>| match detail {
             Some(detail) => json!({"code": name, "message": message, "detail": detail}),
             None => json!({"code": name, "message": message}),
@@ -186,7 +195,7 @@ impl From<RepositoryError> for Refusal {
                 Refusal::new(Code::ManifestBlobUnknown),
                 |refusal, digest| refusal.detail(digest.to_string()),
             ),
-            RepositoryError::Quota(limit) => Refusal::new(Code::Denied).detail(format!(
+            RepositoryError::Quota(limit) => Refusal::new(Code::Denied).message(format!(
                 "the repository's quota of {limit} bytes is used up"
             )),
         }
