@@ -163,6 +163,10 @@ impl Access {
         let Some((user, password)) = basic(header) else {
             return Err(self.challenge());
         };
+        // What skopeo, buildah and podman say for nobody.
+        if user.is_empty() && password.is_empty() {
+            return Ok(Actor::Anonymous);
+        }
         match auth.htpasswd.verify(&user, &password).await? {
             true => Ok(Actor::User(user)),
             false => Err(self.challenge()),

@@ -110,6 +110,8 @@ fn repositories_are_opened_by_their_records() {
         ..Change::default()
     });
     assert_eq!(get(&[]).status, 200);
+    assert_eq!(get(&["--user", ":"]).status, 200);
+    get(&["--user", ":x"]).refused(401, "UNAUTHORIZED");
     assert_eq!(get(&["--user", "cid:dic"]).status, 200);
     let push = served.send(
         "/v2/ann/x/blobs/uploads/",
@@ -165,10 +167,9 @@ fn a_quota_is_kept() {
     assert_eq!(push("small/a", &blob).status, 201);
     let refused = push("small/a", &"y".repeat(600));
     refused.refused(403, "DENIED");
-    assert!(
-        refused.text().contains("quota of 1000 bytes"),
-        "{refused:?}"
-    );
+    // Where clients look for what to show.
+    let message = "\"message\":\"the repository's quota of 1000 bytes is used up\"";
+    assert!(refused.text().contains(message), "{refused:?}");
     push("small/b", &"y".repeat(1001)).refused(403, "DENIED");
     assert_eq!(push("small/b", &"y".repeat(600)).status, 201);
     assert_eq!(push("large", &"y".repeat(5000)).status, 201);
