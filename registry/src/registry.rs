@@ -275,16 +275,33 @@ impl Registry {
         asked.label = endpoint.label();
         asked.endpoint = Some(endpoint.clone());
         asked.actor = self.inner.access.identify(&parts.headers).await?;
-        self.admit(&asked.actor, &endpoint, &parts.method).await?;
+        let query = Query::parse(parts.uri.query());
+        let admitted = self.admit(&asked.actor, &endpoint, &parts.method).await;
+        admitted.map_err(|refusal| self.ask_for_mount(refusal, asked, &query))?;
         let call = Call {
             registry: self.inner.clone(),
             actor: asked.actor.clone(),
             method: parts.method.clone(),
             headers: &parts.headers,
-            query: Query::parse(parts.uri.query()),
+            query,
             upload,
         };
         api::answer(call, endpoint).await
+    }
+
+    /// Who is asked for a token to begin a mount, is asked for one that reads the source too.
+    fn ask_for_mount(&self, refusal: Refusal, asked: &Asked, query: &Query) -> Refusal {
+        let (Some(Endpoint::Uploads(to)), Some(_)) = (&asked.endpoint, query.get("mount")) else {
+            return refusal;
+        };
+        let from: Option<RepositoryName> = query.get("from").and_then(|from| from.parse().ok());
+        match from.filter(|_| refusal.has(Code::Unauthorized)) {
+            Some(from) => self
+                .inner
+                .access
+                .challenge_to_mount(&asked.actor, to, &from),
+            None => refusal,
+        }
     }
 
     /// Refuses what the actor may not, and what nobody may here.

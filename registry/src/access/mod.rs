@@ -288,6 +288,18 @@ impl Access {
         self.lacking(actor, &format!("repository:{name}:{actions}"))
     }
 
+    /// Asks for a token that lets its client push here what is there: one for the target alone
+    /// would have the blob sent.
+    pub(crate) fn challenge_to_mount(
+        &self,
+        actor: &Actor,
+        to: &RepositoryName,
+        from: &RepositoryName,
+    ) -> Refusal {
+        let scope = format!("repository:{to}:pull,push repository:{from}:pull");
+        self.lacking(actor, &scope)
+    }
+
     /// Asks for a token that says more.
     fn lacking(&self, actor: &Actor, scope: &str) -> Refusal {
         // RFC 6750, section 3.1. Our own tokens never said it, and clients ask for another anyway.

@@ -43,6 +43,12 @@ fn a_token_is_asked_for_and_opens_what_it_says() {
     asked.has_header(&format!(
         "Www-Authenticate: {realm},scope=\"repository:ann/x:pull,push\""
     ));
+    let digest = crate::served::sha256(b"some blob");
+    let mount = format!("/v2/ann/y/blobs/uploads/?mount={digest}&from=ann/x");
+    let asked = served.send(&mount, "POST", "", &[]);
+    asked.has_header(&format!(
+        "Www-Authenticate: {realm},scope=\"repository:ann/y:pull,push repository:ann/x:pull\""
+    ));
     let pull = token(&served, "repository:ann/x:pull", &ANN);
     assert_eq!(with(&served, "/v2/", &pull, &[]).status, 200);
     assert_eq!(with(&served, path, &pull, &[]).status, 200);
