@@ -9,7 +9,7 @@ use crate::spec::units;
 use crate::verbs::{
     attach, commit, completion, cp, create, df, diff, doctor, exec, export, history, images,
     import, info, inspect, kill, load, login, logout, logs, machine, pause, prune, ps, pull, push,
-    registry, rename, rm, rmi, run, save, search, start, stop, tag, update, version, wait,
+    registry, rename, rm, rmi, run, save, search, start, stats, stop, tag, update, version, wait,
 };
 
 /// Containers, each in a virtual machine of its own
@@ -129,6 +129,8 @@ pub(crate) enum OfImage {
     History(history::Args),
     /// Import the contents from a tarball to create a filesystem image
     Import(import::Args),
+    /// Display a live stream of container(s) resource usage statistics
+    Stats(stats::Args),
     /// Load an image from a tar archive or STDIN
     Load(load::Args),
     /// Download an image from a registry

@@ -6,7 +6,7 @@ use std::os::unix::net::UnixStream;
 use std::sync::{Arc, Mutex};
 
 use hull_protocol::agent::{
-    AgentError, Answer, Call, Create, ErrorKind, ProcessEntry, ProcessId, Reply, Request,
+    AgentError, Answer, Call, Create, ErrorKind, ProcessEntry, ProcessId, Reply, Request, Stats,
 };
 use hull_protocol::frame;
 use hull_protocol::stream::{Channel, Open, Opened, Output};
@@ -81,6 +81,13 @@ impl Agent {
             Call::Wait { process } => return Ok(Answer::Exited(self.process(&process)?.wait())),
             Call::Forget { process } => drop(self.processes.lock().unwrap().remove(&process)),
             Call::Processes => return Ok(Answer::Processes { list: self.list() }),
+            Call::Stats => {
+                let mut stats = Stats::default();
+                stats.cpu.usage_us = 2_000_000;
+                stats.memory.usage = 1 << 20;
+                stats.pids.current = 1;
+                return Ok(Answer::Stats(Box::new(stats)));
+            }
             Call::Shutdown => {}
         }
         Ok(Answer::Done)
@@ -118,12 +125,9 @@ impl Agent {
         let processes = self.processes.lock().unwrap();
         let entry = |process: &Arc<Process>| ProcessEntry {
             pid: process.pid,
-            parent: 0,
-            uid: 0,
-            cpu_ms: 0,
-            started: 0,
             tty: "?".into(),
             command: "fake".into(),
+            ..ProcessEntry::default()
         };
         processes.values().map(entry).collect()
     }

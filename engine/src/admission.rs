@@ -1,15 +1,20 @@
 //! Judges a create request: what Hull cannot do yet is refused by name, what cannot be is refused
 //! in Docker's words, and nothing that was asked for is dropped in silence.
 
+#[cfg(test)]
+mod every_field;
+mod resources;
+
+use std::path::Path;
+
 use serde_json::Value;
 
 use crate::api::{CreateSpec, HostConfig};
-use crate::container::Blueprint;
 use crate::error::EngineError;
 use crate::health;
 use crate::images::RunImage;
 use crate::restart::Policy;
-use crate::vm::MIN_MEMORY;
+use crate::vm::HostFacts;
 
 /// Fields besides the typed ones that may hold something, and what they may hold.
 const ALLOWED: &[(&str, Allowed)] = &[
@@ -29,9 +34,6 @@ const ALLOWED: &[(&str, Allowed)] = &[
         "Runtime",
         Allowed::Words(&["hull", "runc", "io.containerd.runc.v2"]),
     ),
-    // The guest has no swap, so these are so already.
-    ("MemorySwappiness", Allowed::Anything),
-    ("MemorySwap", Allowed::Anything),
 ];
 
 enum Allowed {
@@ -39,8 +41,8 @@ enum Allowed {
     Words(&'static [&'static str]),
 }
 
-/// Refuses what cannot be done.
-pub(crate) fn judge(spec: &CreateSpec) -> Result<(), EngineError> {
+/// Refuses what cannot be done on this host.
+pub(crate) fn judge(spec: &CreateSpec, facts: &HostFacts) -> Result<(), EngineError> {
     if spec.config.image.is_empty() {
         return Err(EngineError::Invalid(
             "config cannot be empty in order to create a container".into(),
@@ -57,6 +59,7 @@ pub(crate) fn judge(spec: &CreateSpec) -> Result<(), EngineError> {
     }
     judge_networks(&spec.networking_config)?;
     judge_host(&spec.host_config)?;
+    resources::judge(&spec.host_config, facts)?;
     let dir = &spec.config.working_dir;
     if !dir.is_empty() && !dir.starts_with('/') {
         return Err(EngineError::Invalid(format!(
@@ -87,7 +90,17 @@ pub(crate) fn judge(spec: &CreateSpec) -> Result<(), EngineError> {
 pub(crate) fn judge_update(changes: &HostConfig) -> Result<(), EngineError> {
     let known = HostConfig {
         memory: changes.memory,
+        memory_reservation: changes.memory_reservation,
+        memory_swap: changes.memory_swap,
+        memory_swappiness: changes.memory_swappiness,
+        oom_kill_disable: changes.oom_kill_disable,
         nano_cpus: changes.nano_cpus,
+        cpu_shares: changes.cpu_shares,
+        cpu_period: changes.cpu_period,
+        cpu_quota: changes.cpu_quota,
+        cpuset_cpus: changes.cpuset_cpus.clone(),
+        cpuset_mems: changes.cpuset_mems.clone(),
+        blkio_weight: changes.blkio_weight,
         pids_limit: changes.pids_limit,
         restart_policy: changes.restart_policy.clone(),
         ulimits: Vec::new(),
@@ -128,38 +141,24 @@ pub(crate) fn judge_platform(reference: &str, image: &RunImage) -> Result<(), En
     })
 }
 
-/// What the user should know about a container that was made.
-pub(crate) fn warnings(blueprint: &Blueprint) -> Vec<String> {
-    let mut warnings = Vec::new();
-    let swap = blueprint
-        .host_config
-        .other
-        .get("MemorySwap")
-        .and_then(Value::as_i64)
-        .unwrap_or(0);
-    if swap > blueprint.host_config.memory {
-        warnings.push("Guests have no swap: memory is limited without swap.".to_owned());
-    }
-    warnings
+/// Refuses what a container cannot be limited to from now on.
+pub(crate) fn judge_limits(host: &HostConfig, groups: Option<&Path>) -> Result<(), EngineError> {
+    judge_host(host)?;
+    resources::judge(host, &HostFacts::read(groups))
 }
 
-pub(crate) fn judge_host(host: &HostConfig) -> Result<(), EngineError> {
+/// Forgets what cannot be had and is no reason to refuse; what the user should know of that.
+pub(crate) fn discard(host: &mut HostConfig, facts: &HostFacts) -> Vec<String> {
+    resources::discard(host, facts)
+}
+
+fn judge_host(host: &HostConfig) -> Result<(), EngineError> {
     let unsupported = |what: String| Err(EngineError::NotSupported(what));
     if !matches!(
         host.network_mode.as_str(),
         "" | "default" | "bridge" | "none"
     ) {
         return unsupported(format!("network mode {}", host.network_mode));
-    }
-    if host.memory < 0 || (host.memory > 0 && host.memory < MIN_MEMORY) {
-        return Err(EngineError::Invalid(
-            "Minimum memory limit allowed is 6MB".into(),
-        ));
-    }
-    if host.nano_cpus < 0 || host.nano_cpus > 32_000_000_000 {
-        return Err(EngineError::Invalid(
-            "range of CPUs is from 0.01 to 32.00, as a guest has at most 32".into(),
-        ));
     }
     if Policy::parse(&host.restart_policy)? != Policy::No && host.auto_remove {
         return Err(EngineError::Invalid(
@@ -269,13 +268,24 @@ mod tests {
     use super::*;
     use serde_json::json;
 
+    /// A host that can limit everything.
+    pub(super) fn facts() -> HostFacts {
+        HostFacts {
+            cpus: "0-3".parse().unwrap(),
+            nodes: "0".parse().unwrap(),
+            cpusets: true,
+            io_limits: true,
+            io_weights: true,
+        }
+    }
+
     fn verdict(config: &Value, host: &Value) -> Result<(), String> {
         let mut body = json!({ "Image": "busybox", "HostConfig": host });
         for (k, v) in config.as_object().unwrap() {
             body[k] = v.clone();
         }
         let spec: CreateSpec = serde_json::from_value(body).unwrap();
-        judge(&spec).map_err(|e| e.to_string())
+        judge(&spec, &facts()).map_err(|e| e.to_string())
     }
 
     #[test]
@@ -357,10 +367,142 @@ mod tests {
 
     #[test]
     fn an_empty_request_is_refused() {
-        let message = judge(&CreateSpec::default()).unwrap_err().to_string();
+        let message = judge(&CreateSpec::default(), &facts())
+            .unwrap_err()
+            .to_string();
         assert_eq!(
             message,
             "config cannot be empty in order to create a container"
         );
+    }
+
+    #[test]
+    fn limits_that_cannot_be_are_refused_in_dockers_words() {
+        for (host, text) in [
+            (
+                json!({ "Memory": 64 << 20, "MemorySwap": 32 << 20 }),
+                "Minimum memoryswap limit should be larger than memory limit, see usage",
+            ),
+            (
+                json!({ "MemorySwap": 32 << 20 }),
+                "You should always set the Memory limit when using Memoryswap limit, see usage",
+            ),
+            (
+                json!({ "MemorySwappiness": 101 }),
+                "Invalid value: 101, valid memory swappiness range is 0-100",
+            ),
+            (
+                json!({ "MemoryReservation": 1 }),
+                "Minimum memory reservation allowed is 6MB",
+            ),
+            (
+                json!({ "Memory": 8 << 20, "MemoryReservation": 9 << 20 }),
+                "Minimum memory limit can not be less than memory reservation limit, see usage",
+            ),
+            (
+                json!({ "NanoCpus": 5_000_000_000_i64 }),
+                "range of CPUs is from 0.01 to 4.00, as there are only 4 CPUs available",
+            ),
+            (
+                json!({ "NanoCpus": 1, "CpuQuota": 1000 }),
+                "Conflicting options: Nano CPUs and CPU Quota cannot both be set",
+            ),
+            (
+                json!({ "NanoCpus": 1, "CpuPeriod": 1000 }),
+                "Conflicting options: Nano CPUs and CPU Period cannot both be set",
+            ),
+            (
+                json!({ "CpuPeriod": 10 }),
+                "CPU cfs period can not be less than 1ms (i.e. 1000) or larger than 1s (i.e. 1000000)",
+            ),
+            (
+                json!({ "CpuQuota": 10 }),
+                "CPU cfs quota can not be less than 1ms (i.e. 1000)",
+            ),
+            (
+                json!({ "CpuShares": -1 }),
+                "invalid CPU shares (-1): value must be a positive integer",
+            ),
+            (
+                json!({ "CpusetCpus": "x" }),
+                "Invalid value x for cpuset cpus",
+            ),
+            (
+                json!({ "CpusetCpus": "0-9" }),
+                "Requested CPUs are not available - requested 0-9, available: 0-3",
+            ),
+            (
+                json!({ "CpusetMems": "1" }),
+                "Requested memory nodes are not available - requested 1, available: 0",
+            ),
+            (
+                json!({ "BlkioWeight": 5 }),
+                "Range of blkio weight is from 10 to 1000",
+            ),
+            (
+                json!({ "BlkioDeviceReadBps": [{ "Path": "sda", "Rate": 1 }] }),
+                "bad device path: sda",
+            ),
+            (
+                json!({ "OomScoreAdj": 1001 }),
+                "Invalid value 1001, range for oom score adj is [-1000, 1000]",
+            ),
+            (json!({ "ShmSize": -1 }), "SHM size can not be less than 0"),
+            (
+                json!({ "StorageOpt": { "foo": "1" } }),
+                "Unknown option foo",
+            ),
+            (
+                json!({ "StorageOpt": { "size": "x" } }),
+                "invalid size: 'x'",
+            ),
+            (
+                json!({ "StorageOpt": { "size": "1m" } }),
+                "invalid storage size 1m: the least is 32m, the most 16t",
+            ),
+            (
+                json!({ "Ulimits": [{ "Name": "nosuch", "Soft": 1, "Hard": 1 }] }),
+                "invalid ulimit type: nosuch",
+            ),
+            (
+                json!({ "Ulimits": [{ "Name": "nofile", "Soft": 2, "Hard": 1 }] }),
+                "ulimit soft limit must be less than or equal to hard limit: 2 > 1",
+            ),
+            (
+                json!({ "Sysctls": { "../../etc/passwd": "1" } }),
+                "invalid sysctl \"../../etc/passwd\"",
+            ),
+        ] {
+            assert_eq!(verdict(&json!({}), &host), Err(text.to_owned()), "{host}");
+        }
+    }
+
+    #[test]
+    fn what_this_host_cannot_limit_is_refused() {
+        let poor = HostFacts {
+            cpusets: false,
+            io_limits: false,
+            io_weights: false,
+            ..facts()
+        };
+        let refused = |host: Value| {
+            let spec = serde_json::from_value(json!({ "Image": "x", "HostConfig": host }));
+            judge(&spec.unwrap(), &poor).map_err(|e| e.to_string())
+        };
+        assert_eq!(
+            refused(json!({ "CpusetCpus": "0" })).unwrap_err(),
+            "cpuset cpus cannot be had: this host's control groups have no cpuset controller"
+        );
+        let devices = json!({ "BlkioDeviceReadBps": [{ "Path": "/dev/sda", "Rate": 1 }] });
+        assert_eq!(
+            refused(devices).unwrap_err(),
+            "limits of devices cannot be had: this host's control groups have no io controller"
+        );
+        // As Docker: discarded with a warning.
+        assert_eq!(refused(json!({ "BlkioWeight": 500 })), Ok(()));
+        let mut spec = CreateSpec::default();
+        spec.host_config.blkio_weight = 500;
+        assert_eq!(discard(&mut spec.host_config, &poor).len(), 1);
+        assert_eq!(spec.host_config.blkio_weight, 0);
     }
 }

@@ -20,6 +20,7 @@ use crate::layout::{Layout, make_private, remove_tree};
 use crate::restart::Restarts;
 use crate::state::{Force, Meaning, Phase, Then};
 use crate::store::Store;
+use crate::vm::HostFacts;
 
 use crate::{listing, lock, names, recovery, signal, waiting};
 
@@ -128,15 +129,16 @@ impl Engine {
     pub async fn create(
         &self,
         name: Option<&str>,
-        spec: CreateSpec,
+        mut spec: CreateSpec,
     ) -> Result<Created, EngineError> {
-        admission::judge(&spec)?;
+        let facts = HostFacts::read(self.context.layout.cgroup_root());
+        admission::judge(&spec, &facts)?;
         let given = name.map(str::parse::<ContainerName>).transpose()?;
         let image = self.context.images.find(&spec.config.image).await?;
         admission::judge_platform(&spec.config.image, &image)?;
         let id = ContainerId::random().map_err(random_failed)?;
+        let warnings = admission::discard(&mut spec.host_config, &facts);
         let blueprint = Blueprint::new(id.clone(), spec, &image)?;
-        let warnings = admission::warnings(&blueprint);
         let name = self.claim_name(given, &id)?;
         let dir = self.context.layout.container(&id);
         let made = make_private(&dir).map_err(|source| EngineError::File {

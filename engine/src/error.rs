@@ -74,6 +74,9 @@ pub enum EngineError {
     /// Docker has it, Hull does not yet.
     #[error("not supported by Hull yet: {0}")]
     NotSupported(String),
+    /// This host cannot limit that.
+    #[error("{0} cannot be had: this host's control groups have no {1} controller")]
+    NoController(&'static str, &'static str),
     /// It runs, or has stopped, already.
     #[error("container {0} is already in the desired state")]
     NotModified(ContainerId),
@@ -242,7 +245,7 @@ impl EngineError {
             Self::NotSupported(_) => ErrorKind::NotImplemented,
             Self::Vm(e) => e.kind(),
             Self::Image(_, kind) => *kind,
-            Self::Closing | Self::InUse(_) => ErrorKind::Unavailable,
+            Self::Closing | Self::InUse(_) | Self::NoController(..) => ErrorKind::Unavailable,
             Self::Agent(_)
             | Self::Store(_)
             | Self::RemoveFailed { .. }

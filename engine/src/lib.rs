@@ -14,6 +14,7 @@
 mod admission;
 pub mod agent;
 pub mod api;
+mod bytes;
 mod commit;
 mod console;
 mod container;
@@ -36,6 +37,7 @@ mod registry;
 mod restart;
 mod signal;
 mod state;
+mod stats;
 pub mod store;
 mod time;
 mod top;
@@ -43,6 +45,7 @@ mod update;
 pub mod vm;
 mod waiting;
 
+pub use bytes::{ByteSize, NotASize};
 pub use engine::{Engine, Info};
 pub use error::{EngineError, ErrorKind, RuntimeFailure};
 pub use events::{Event, EventStream, Window};
@@ -53,4 +56,5 @@ pub use images::{
     Archive, DiskUsage, HistoryStep, ImageInspect, ImageSummary, Images, ImportOptions, ImportStep,
     LoadOptions, LoadStep, Platform, PruneOptions, Pruned, Removal, RemoveOptions,
 };
+pub use stats::StatsStream;
 pub use time::{NotATime, Timestamp};

@@ -2,10 +2,12 @@
 
 use std::collections::BTreeSet;
 use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 use std::sync::Arc;
 
 use crate::api::{
-    ContainerInspect, ContainerState, ContainerSummary, Filters, HealthStatus, ListOptions, Status,
+    ContainerInspect, ContainerSizes, ContainerState, ContainerSummary, Filters, HealthStatus,
+    ListOptions, Status,
 };
 use crate::container::Container;
 use crate::context::Context;
@@ -14,7 +16,7 @@ use crate::id::ContainerId;
 use crate::time::Timestamp;
 
 /// Everything about one.
-pub(crate) fn inspect(context: &Context, container: &Container) -> ContainerInspect {
+pub(crate) fn inspect(container: &Container) -> ContainerInspect {
     let blueprint = &container.blueprint();
     let mut command = blueprint.command().into_iter();
     ContainerInspect {
@@ -31,7 +33,6 @@ pub(crate) fn inspect(context: &Context, container: &Container) -> ContainerInsp
         log_path: container.console.log_path().to_owned(),
         exec_ids: container.running_execs(),
         platform: "linux",
-        scratch_bytes: scratch_bytes(context, container.id()),
     }
 }
 
@@ -79,9 +80,26 @@ pub(crate) fn select_for_prune(
     Ok(context.registry.all().into_iter().filter(idle).collect())
 }
 
-/// What a container wrote, as it lies on the host's disk.
+/// What a container's disk takes of the host's.
 pub(crate) fn scratch_bytes(context: &Context, id: &ContainerId) -> u64 {
-    std::fs::metadata(context.layout.scratch(id)).map_or(0, |m| m.blocks() * 512)
+    on_disk(&context.layout.scratch(id))
+}
+
+/// What a container wrote, and that with its image; of an image that cannot be read, nothing.
+pub(crate) async fn sizes(context: &Context, container: &Container) -> ContainerSizes {
+    // An empty disk has its own bookkeeping, which the template has as well.
+    let bytes = context.options.defaults.scratch_bytes;
+    let empty = on_disk(&context.layout.scratch_template(bytes));
+    let written = scratch_bytes(context, container.id()).saturating_sub(empty);
+    let image = context.images.find(&container.blueprint().image_id).await;
+    ContainerSizes {
+        written,
+        root: written.saturating_add(image.map_or(0, |image| image.size)),
+    }
+}
+
+fn on_disk(path: &Path) -> u64 {
+    std::fs::metadata(path).map_or(0, |m| m.blocks() * 512)
 }
 
 async fn summary(
@@ -97,6 +115,10 @@ async fn summary(
         Some(id) if id == blueprint.image_id => named.clone(),
         _ => blueprint.image_id.clone(),
     };
+    let sizes = match size {
+        true => Some(sizes(context, container).await),
+        false => None,
+    };
     ContainerSummary {
         id: container.id().clone(),
         name: container.name(),
@@ -108,7 +130,7 @@ async fn summary(
         state,
         labels: blueprint.config.labels.clone(),
         network_mode: blueprint.host_config.network_mode.clone(),
-        size_rw: size.then(|| scratch_bytes(context, container.id())),
+        sizes,
     }
 }
 

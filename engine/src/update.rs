@@ -1,14 +1,8 @@
 //! What an update makes of a container's limits and restart policy: pure. Zero and empty say
 //! "as it was", as Docker's clients send them.
 
-use crate::api::HostConfig;
-
-/// What a VM that is there already has to be given.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Live {
-    /// Billionths of a CPU.
-    pub(crate) nano_cpus: Option<i64>,
-}
+use crate::api::{Defaults, HostConfig};
+use crate::vm::Limits;
 
 /// The configuration after the changes, or why they cannot be.
 pub(crate) fn merge(old: &HostConfig, changes: &HostConfig) -> Result<HostConfig, String> {
@@ -22,28 +16,39 @@ pub(crate) fn merge(old: &HostConfig, changes: &HostConfig) -> Result<HostConfig
         }
         new.restart_policy = policy.clone();
     }
-    if changes.memory != 0 {
-        new.memory = changes.memory;
-    }
-    if changes.nano_cpus != 0 {
-        new.nano_cpus = changes.nano_cpus;
-    }
+    take(&mut new.memory, changes.memory);
+    take(&mut new.memory_reservation, changes.memory_reservation);
+    take(&mut new.memory_swap, changes.memory_swap);
+    take(&mut new.nano_cpus, changes.nano_cpus);
+    take(&mut new.cpu_shares, changes.cpu_shares);
+    take(&mut new.cpu_period, changes.cpu_period);
+    take(&mut new.cpu_quota, changes.cpu_quota);
+    take(&mut new.blkio_weight, changes.blkio_weight);
+    let text = |new: &mut String, changed: &String| {
+        if !changed.is_empty() {
+            new.clone_from(changed);
+        }
+    };
+    text(&mut new.cpuset_cpus, &changes.cpuset_cpus);
+    text(&mut new.cpuset_mems, &changes.cpuset_mems);
     if changes.pids_limit.is_some() {
         new.pids_limit = changes.pids_limit;
-    }
-    // Guests have no swap: these are kept to be shown.
-    for field in ["MemorySwap", "MemorySwappiness"] {
-        if let Some(value) = changes.other.get(field)
-            && value.as_i64().is_some_and(|n| n != 0)
-        {
-            new.other.insert(field.to_owned(), value.clone());
-        }
     }
     Ok(new)
 }
 
-/// What of it concerns a VM that is there, or why that VM cannot have it.
-pub(crate) fn live(old: &HostConfig, new: &HostConfig) -> Result<Live, String> {
+fn take<N: Default + PartialEq>(new: &mut N, changed: N) {
+    if changed != N::default() {
+        *new = changed;
+    }
+}
+
+/// The limits that a VM that is there gets instead of its own, or why it cannot have them.
+pub(crate) fn live(
+    old: &HostConfig,
+    new: &HostConfig,
+    defaults: &Defaults,
+) -> Result<Option<Limits>, String> {
     let refused = |what: &str| {
         Err(format!(
             "{what} of a running virtual machine cannot be changed: stop the container first"
@@ -55,14 +60,16 @@ pub(crate) fn live(old: &HostConfig, new: &HostConfig) -> Result<Live, String> {
     if old.pids_limit != new.pids_limit {
         return refused("the limit of processes");
     }
-    Ok(Live {
-        nano_cpus: (old.nano_cpus != new.nano_cpus).then_some(new.nano_cpus),
-    })
+    let (before, after) = (Limits::of(old, defaults), Limits::of(new, defaults));
+    Ok((before != after).then_some(after))
 }
 
-/// Whether a VM of so many CPUs can make use of a limit.
-pub(crate) fn fits(nano_cpus: i64, vcpus: u8) -> Result<(), String> {
-    match nano_cpus <= i64::from(vcpus).saturating_mul(1_000_000_000) {
+/// Whether a VM of so many CPUs can make use of its limits.
+pub(crate) fn fits(limits: &Limits, vcpus: u8) -> Result<(), String> {
+    match limits
+        .quota
+        .is_none_or(|quota| quota.cpus() <= u64::from(vcpus))
+    {
         true => Ok(()),
         false => Err(format!(
             "the running virtual machine has {vcpus} CPUs: stop the container first"
@@ -91,13 +98,15 @@ mod tests {
             "RestartPolicy": { "Name": "", "MaximumRetryCount": 0 },
         }));
         assert_eq!(merge(&old, &nothing), Ok(old.clone()));
-        assert_eq!(live(&old, &old), Ok(Live::default()));
+        assert_eq!(live(&old, &old, &Defaults::default()), Ok(None));
     }
 
     #[test]
     fn what_is_given_is_taken() {
         let changes = json!({
             "Memory": 1 << 26, "NanoCpus": 9, "PidsLimit": -1, "MemorySwap": 1 << 26,
+            "MemoryReservation": 1 << 25, "CpuShares": 2, "CpuPeriod": 5000, "CpuQuota": 6000,
+            "CpusetCpus": "0", "CpusetMems": "0", "BlkioWeight": 10,
             "RestartPolicy": { "Name": "always", "MaximumRetryCount": 0 },
         });
         let new = merge(&HostConfig::default(), &host(changes.clone())).unwrap();
@@ -114,15 +123,23 @@ mod tests {
 
     #[test]
     fn a_running_vm_is_told_what_it_can_have_and_the_rest_is_refused() {
-        let old = HostConfig::default();
-        let cpus = host(json!({ "NanoCpus": 500_000_000 }));
-        let nano_cpus = Some(500_000_000);
-        assert_eq!(live(&old, &cpus), Ok(Live { nano_cpus }));
+        let (old, defaults) = (HostConfig::default(), Defaults::default());
+        for change in [
+            json!({ "NanoCpus": 500_000_000 }),
+            json!({ "CpuShares": 5 }),
+            json!({ "MemoryReservation": 1 << 26 }),
+        ] {
+            let new = host(change);
+            let limits = Limits::of(&new, &defaults);
+            assert_eq!(live(&old, &new, &defaults), Ok(Some(limits)));
+        }
         for change in [json!({ "Memory": 1 << 26 }), json!({ "PidsLimit": 5 })] {
-            let why = live(&old, &host(change)).unwrap_err();
+            let why = live(&old, &host(change), &defaults).unwrap_err();
             assert!(why.ends_with("stop the container first"), "{why}");
         }
-        assert_eq!(fits(2_000_000_000, 2), Ok(()));
-        assert!(fits(2_000_000_001, 2).is_err());
+        let of = |nano: i64| Limits::of(&host(json!({ "NanoCpus": nano })), &defaults);
+        assert_eq!(fits(&of(2_000_000_000), 2), Ok(()));
+        assert!(fits(&of(2_000_100_000), 2).is_err());
+        assert_eq!(fits(&of(0), 1), Ok(()));
     }
 }

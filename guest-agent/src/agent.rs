@@ -100,6 +100,7 @@ impl Agent {
             Call::Processes => Ok(Answer::Processes {
                 list: self.container()?.processes(),
             }),
+            Call::Stats => Ok(Answer::Stats(Box::new(self.container()?.stats()))),
             Call::Shutdown => self.shut_down(),
         }
     }

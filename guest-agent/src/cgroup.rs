@@ -91,9 +91,14 @@ impl Cgroup {
         pids
     }
 
+    /// What one of its files says; nothing where there is no such file, as without a controller.
+    pub(crate) fn text(&self, file: &str) -> String {
+        fs::read_to_string(self.dir.join(file)).unwrap_or_default()
+    }
+
     /// How many processes the kernel has killed in it for want of memory.
     fn oom_kills(&self) -> u64 {
-        let events = fs::read_to_string(self.dir.join("memory.events")).unwrap_or_default();
+        let events = self.text("memory.events");
         events
             .lines()
             .find_map(|line| line.strip_prefix("oom_kill "))

@@ -43,6 +43,7 @@ pub(crate) enum Call {
         process: ProcessId,
     },
     Processes,
+    Stats,
     Shutdown,
 }
 
@@ -116,6 +117,7 @@ mod tests {
             | (wire::Call::Forget { process }, Call::Forget { process: p }) => process == p,
             (wire::Call::Start, Call::Start)
             | (wire::Call::Processes, Call::Processes)
+            | (wire::Call::Stats, Call::Stats)
             | (wire::Call::Shutdown, Call::Shutdown) => true,
             (
                 wire::Call::Hello { .. }
@@ -128,6 +130,7 @@ mod tests {
                 | wire::Call::Wait { .. }
                 | wire::Call::Forget { .. }
                 | wire::Call::Processes
+                | wire::Call::Stats
                 | wire::Call::Shutdown,
                 _,
             ) => false,
@@ -151,6 +154,6 @@ mod tests {
             assert!(same(&sent.call, &read.call), "{read:?}");
             requests += 1;
         }
-        assert_eq!(requests, 11, "one golden file for each call");
+        assert_eq!(requests, 12, "one golden file for each call");
     }
 }

@@ -412,6 +412,10 @@ fn execs_join_the_container_and_die_with_it() {
     assert_eq!(seen.len(), 2);
     assert_eq!(seen[0], (1, 0, "sleep 1000"));
     assert_eq!((seen[1].1, seen[1].2), (0, "sleep 1000"));
+    let Ok(Answer::Stats(stats)) = host.call(Call::Stats) else {
+        panic!("no figures");
+    };
+    assert!(stats.cpu.usage_us > 0, "{stats:?}");
 
     host.signal("init", libc::SIGKILL).unwrap();
     assert_eq!(host.wait("long").unwrap().code, 137);

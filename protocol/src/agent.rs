@@ -5,12 +5,16 @@
 //! agent may take before it answers [`ErrorKind::Deadline`]. The agent never speaks first.
 //!
 //! The life of a guest: `Hello`, `Create`, `Start`, then any of `Exec`, `Signal`, `Resize`,
-//! `Wait`, `Processes`, and at last `Shutdown`. An agent keeps a process's exit status and unread
+//! `Wait`, `Processes`, `Stats`, and at last `Shutdown`. An agent keeps a process's exit status and unread
 //! output until `Forget` or `Shutdown`, whatever becomes of the connection.
 //!
 //! [`VsockPort::CONTROL`]: crate::VsockPort::CONTROL
 
+mod stats;
+
 use std::fmt;
+
+pub use stats::{CpuStats, IoStats, MemoryStats, PidsStats, Stats};
 
 use oci_spec::runtime::Spec;
 use serde::{Deserialize, Serialize};
@@ -89,6 +93,8 @@ pub enum Call {
     },
     /// The container's processes. Answered by [`Answer::Processes`].
     Processes,
+    /// What the container uses. Answered by [`Answer::Stats`].
+    Stats,
     /// End every process, flush and unmount every filesystem, answer [`Answer::Done`], and power
     /// off.
     Shutdown,
@@ -233,6 +239,8 @@ pub enum Answer {
         /// One each, by pid.
         list: Vec<ProcessEntry>,
     },
+    /// To `Stats`.
+    Stats(Box<Stats>),
 }
 
 /// How a process ended.
@@ -247,12 +255,17 @@ pub struct Exit {
 }
 
 /// One line of `top`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct ProcessEntry {
     /// In the container's own pid namespace.
     pub pid: u32,
     /// Its parent there.
     pub parent: u32,
+    /// Its process group there.
+    pub group: u32,
+    /// Its session there.
+    pub session: u32,
     /// Its effective user.
     pub uid: u32,
     /// CPU time used, in milliseconds.
@@ -261,6 +274,20 @@ pub struct ProcessEntry {
     pub started: u64,
     /// Its terminal, as `ps` shows it (`?` for none).
     pub tty: String,
+    /// `R`, `S`, `D`, `Z`, `T` …
+    pub state: String,
+    /// The kernel's priority.
+    pub priority: i32,
+    /// -20 to 19.
+    pub nice: i32,
+    /// How many it has.
+    pub threads: u32,
+    /// Its address space, in KiB.
+    pub virtual_kb: u64,
+    /// What of it is in memory, in KiB.
+    pub resident_kb: u64,
+    /// Its program's name, bounded by the kernel.
+    pub name: String,
     /// Its command line, bounded; `[name]` where it has none.
     pub command: String,
 }

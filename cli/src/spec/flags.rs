@@ -3,10 +3,11 @@
 
 use std::path::PathBuf;
 
-use bollard::models::ResourcesUlimits;
+use bollard::models::{ResourcesUlimits, ThrottleDevice};
 use clap::{Args, ValueEnum};
 
 use super::hosts;
+use super::throttle::{bytes as throttle_bytes, count as throttle_count};
 use super::units::{NanoCpus, Nanoseconds, bytes, int, ulimit};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,6 +70,18 @@ pub(crate) struct Flags {
     /// MEMs in which to allow execution (0-3, 0,1)
     #[arg(long, value_name = "string")]
     pub(crate) cpuset_mems: Option<String>,
+    /// Limit read rate (bytes per second) from a device
+    #[arg(long, value_name = "list", value_parser = throttle_bytes)]
+    pub(crate) device_read_bps: Vec<ThrottleDevice>,
+    /// Limit read rate (IO per second) from a device
+    #[arg(long, value_name = "list", value_parser = throttle_count)]
+    pub(crate) device_read_iops: Vec<ThrottleDevice>,
+    /// Limit write rate (bytes per second) to a device
+    #[arg(long, value_name = "list", value_parser = throttle_bytes)]
+    pub(crate) device_write_bps: Vec<ThrottleDevice>,
+    /// Limit write rate (IO per second) to a device
+    #[arg(long, value_name = "list", value_parser = throttle_count)]
+    pub(crate) device_write_iops: Vec<ThrottleDevice>,
     /// Set custom DNS servers
     #[arg(long, value_name = "list")]
     pub(crate) dns: Vec<String>,

@@ -13,6 +13,7 @@ mod lists;
 pub(crate) mod platform;
 pub(crate) mod restart;
 mod security;
+mod throttle;
 pub(crate) mod units;
 
 use std::collections::HashMap;
@@ -149,10 +150,10 @@ fn host_config(flags: &Flags) -> Result<HostConfig, SpecError> {
         port_bindings: Some(HashMap::new()),
         devices: Some(Vec::new()),
         blkio_weight_device: Some(Vec::new()),
-        blkio_device_read_bps: Some(Vec::new()),
-        blkio_device_write_bps: Some(Vec::new()),
-        blkio_device_read_iops: Some(Vec::new()),
-        blkio_device_write_iops: Some(Vec::new()),
+        blkio_device_read_bps: Some(flags.device_read_bps.clone()),
+        blkio_device_write_bps: Some(flags.device_write_bps.clone()),
+        blkio_device_read_iops: Some(flags.device_read_iops.clone()),
+        blkio_device_write_iops: Some(flags.device_write_iops.clone()),
         security_opt: (!security.options.is_empty()).then_some(security.options),
         masked_paths: security.paths_shown.then(Vec::new),
         readonly_paths: security.paths_shown.then(Vec::new),

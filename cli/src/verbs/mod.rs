@@ -35,6 +35,7 @@ pub(crate) mod run;
 pub(crate) mod save;
 pub(crate) mod search;
 pub(crate) mod start;
+pub(crate) mod stats;
 pub(crate) mod stop;
 pub(crate) mod tag;
 pub(crate) mod update;
@@ -106,6 +107,7 @@ async fn of_container(verb: OfContainer, host: Host) -> Result<u8, Failure> {
         OfContainer::Restart(args) => stop::run(&args, stop::Then::StartAgain, &client).await,
         OfContainer::Rm(args) => rm::run(&args, &client).await,
         OfContainer::Start(args) => start::run(&args, &client).await,
+        OfContainer::Stats(args) => stats::run(&args, &client).await,
         OfContainer::Stop(args) => stop::run(&args, stop::Then::Rest, &client).await,
         OfContainer::Unpause(args) => pause::run(&args, pause::Turn::Unpause, &client).await,
         OfContainer::Update(args) => update::run(&args, &client).await,

@@ -17,11 +17,6 @@ const NOT_YET: &[(Method, &str, &str)] = &[
         "/containers/{id}/attach/ws",
         "attaching over a WebSocket",
     ),
-    (
-        Method::GET,
-        "/containers/{id}/stats",
-        "statistics of a container",
-    ),
     (Method::POST, "/grpc", "BuildKit"),
     (Method::POST, "/networks/create", "user networks"),
     (Method::POST, "/networks/{id}/connect", "user networks"),

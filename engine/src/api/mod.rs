@@ -7,6 +7,7 @@ mod health;
 mod options;
 mod request;
 mod spec;
+mod stats;
 mod transfer;
 mod view;
 
@@ -23,9 +24,10 @@ pub use request::{
     CommitOptions, CopyOptions, Created, Pruned, RemoveOptions, StopOptions, Top, WaitCondition,
     WaitOutcome, Waiting,
 };
-pub use spec::{Config, CreateSpec, HostConfig, LogConfig, RestartPolicy, Ulimit};
+pub use spec::{Config, CreateSpec, HostConfig, LogConfig, RestartPolicy, ThrottleDevice, Ulimit};
+pub use stats::{CpuUsage, DeviceUsage, MemoryUsage, StatsSample, Usage};
 pub use transfer::{
     Credentials, Described, Down, Hit, InsecureRegistry, Login, Mirror, PullOptions, PushOptions,
     RegistryOptions, SearchOptions, Transfer, Up,
 };
-pub use view::{ContainerInspect, ContainerState, ContainerSummary, Status};
+pub use view::{ContainerInspect, ContainerSizes, ContainerState, ContainerSummary, Status};

@@ -9,6 +9,8 @@ use hull_images::Healthcheck;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
+use crate::bytes::ByteSize;
+
 /// The body of `create`: a flat `Config`, with the host's side beside it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
@@ -100,6 +102,55 @@ pub struct HostConfig {
     /// Billionths of a CPU; 0 is no limit.
     #[serde(deserialize_with = "or_default")]
     pub nano_cpus: i64,
+    /// Bytes that the host leaves it; 0 is none.
+    #[serde(deserialize_with = "or_default")]
+    pub memory_reservation: i64,
+    /// Memory and swap, in bytes. A guest has no swap, so there is nothing to do for it.
+    #[serde(deserialize_with = "or_default")]
+    pub memory_swap: i64,
+    /// Always discarded, as Docker does with control groups of version two.
+    pub memory_swappiness: Option<i64>,
+    /// Always discarded, as Docker does with control groups of version two.
+    pub oom_kill_disable: Option<bool>,
+    /// For the first process, -1000 to 1000.
+    #[serde(deserialize_with = "or_default")]
+    pub oom_score_adj: i64,
+    /// The VM's weight beside others; 0 is the usual 1024.
+    #[serde(deserialize_with = "or_default")]
+    pub cpu_shares: i64,
+    /// Microseconds; 0 is 100 ms.
+    #[serde(deserialize_with = "or_default")]
+    pub cpu_period: i64,
+    /// Microseconds in each period; 0 and less is no limit.
+    #[serde(deserialize_with = "or_default")]
+    pub cpu_quota: i64,
+    /// CPUs of the host, such as `0-3,7`.
+    #[serde(deserialize_with = "or_default")]
+    pub cpuset_cpus: String,
+    /// Memory nodes of the host.
+    #[serde(deserialize_with = "or_default")]
+    pub cpuset_mems: String,
+    /// The VM's weight beside others, 10 to 1000; 0 is the usual.
+    #[serde(deserialize_with = "or_default")]
+    pub blkio_weight: u16,
+    /// Bytes read in a second from devices of the host.
+    #[serde(deserialize_with = "or_default")]
+    pub blkio_device_read_bps: Vec<ThrottleDevice>,
+    /// Bytes written in a second.
+    #[serde(deserialize_with = "or_default")]
+    pub blkio_device_write_bps: Vec<ThrottleDevice>,
+    /// Reads in a second.
+    #[serde(rename = "BlkioDeviceReadIOps", deserialize_with = "or_default")]
+    pub blkio_device_read_iops: Vec<ThrottleDevice>,
+    /// Writes in a second.
+    #[serde(rename = "BlkioDeviceWriteIOps", deserialize_with = "or_default")]
+    pub blkio_device_write_iops: Vec<ThrottleDevice>,
+    /// `size`: how much the container may write.
+    #[serde(
+        deserialize_with = "or_default",
+        skip_serializing_if = "BTreeMap::is_empty"
+    )]
+    pub storage_opt: BTreeMap<String, String>,
     /// Processes and threads; 0, -1 or `None` is no limit.
     pub pids_limit: Option<i64>,
     /// Root filesystem mounted read-only.
@@ -156,6 +207,24 @@ pub struct HostConfig {
     /// The rest, judged by name.
     #[serde(flatten)]
     pub other: Map<String, Value>,
+}
+
+impl HostConfig {
+    /// The size of the container's disk, where it says one.
+    pub(crate) fn scratch_bytes(&self) -> Option<u64> {
+        let size: ByteSize = self.storage_opt.get("size")?.parse().ok()?;
+        Some(size.0)
+    }
+}
+
+/// How fast a device of the host may be used.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct ThrottleDevice {
+    /// Such as `/dev/sda`.
+    pub path: String,
+    /// In a second; 0 is no limit.
+    pub rate: u64,
 }
 
 /// One resource limit.

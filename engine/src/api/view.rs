@@ -120,8 +120,15 @@ pub struct ContainerInspect {
     pub exec_ids: Vec<ExecId>,
     /// Always `linux`.
     pub platform: &'static str,
-    /// Bytes its scratch disk takes on the host.
-    pub scratch_bytes: u64,
+}
+
+/// What a container's files take.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ContainerSizes {
+    /// What it wrote, as it lies on the host's disk.
+    pub written: u64,
+    /// That and its image.
+    pub root: u64,
 }
 
 /// One row of `list`.
@@ -147,6 +154,6 @@ pub struct ContainerSummary {
     pub labels: BTreeMap<String, String>,
     /// `bridge` for `default`.
     pub network_mode: String,
-    /// Bytes its scratch disk takes on the host, where asked for.
-    pub size_rw: Option<u64>,
+    /// Where asked for.
+    pub sizes: Option<ContainerSizes>,
 }

@@ -22,9 +22,13 @@ mod task;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use hull_protocol::agent::Stats;
 use tokio::sync::{mpsc, oneshot, watch};
 
 pub(crate) use blueprint::Blueprint;
+#[cfg(test)]
+pub(crate) use oci::create as create_request;
+pub(crate) use oci::rlimits;
 pub(crate) use run::Started;
 pub(crate) use snapshot::{Live, Outcome, Snapshot};
 pub(crate) use task::{Beginning, Command, Signal, start_task};
@@ -49,6 +53,8 @@ pub(crate) struct Container {
     snapshot: watch::Sender<Snapshot>,
     inbox: mpsc::UnboundedSender<Input>,
     execs: Mutex<HashMap<ExecId, Arc<Exec>>>,
+    /// What the guest last said it uses; a paused one says nothing.
+    stats: Mutex<Option<(Option<Timestamp>, Stats)>>,
 }
 
 impl Container {
@@ -102,6 +108,16 @@ impl Container {
             }
             _ => Err(EngineError::NotRunning(self.id().clone())),
         }
+    }
+
+    /// What its guest last said it uses, in the run that began then.
+    pub(crate) fn last_stats(&self, run: Option<Timestamp>) -> Option<Stats> {
+        let kept = lock(&self.stats).clone();
+        kept.filter(|(of, _)| *of == run).map(|(_, stats)| stats)
+    }
+
+    pub(crate) fn keep_stats(&self, run: Option<Timestamp>, stats: Stats) {
+        *lock(&self.stats) = Some((run, stats));
     }
 
     pub(crate) fn exec(&self, id: &ExecId) -> Option<Arc<Exec>> {

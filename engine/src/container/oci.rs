@@ -9,20 +9,20 @@ use std::fmt::Write as _;
 use hull_protocol::agent::{Create, ProvidedFile, RootFs, Stdio, TerminalSize, User};
 use oci_spec::OciSpecError;
 use oci_spec::runtime::{
-    Capabilities, LinuxBuilder, LinuxCapabilitiesBuilder, LinuxCpuBuilder, LinuxMemoryBuilder,
-    LinuxPidsBuilder, LinuxResources, LinuxResourcesBuilder, Mount, MountBuilder, PosixRlimit,
-    PosixRlimitBuilder, PosixRlimitType, ProcessBuilder, RootBuilder, Spec, SpecBuilder,
+    Capabilities, LinuxBuilder, LinuxCapabilitiesBuilder, LinuxMemoryBuilder, LinuxPidsBuilder,
+    LinuxResources, LinuxResourcesBuilder, Mount, MountBuilder, PosixRlimit, PosixRlimitBuilder,
+    PosixRlimitType, ProcessBuilder, RootBuilder, Spec, SpecBuilder,
 };
 
 use super::Blueprint;
 use super::capabilities;
+use crate::api::HostConfig;
 use crate::error::EngineError;
 
 /// Docker's default `PATH`.
 const PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 /// The disk that `vm` puts first.
 const SCRATCH: &str = "/dev/vda";
-const PERIOD: u64 = 100_000;
 
 const MASKED: [&str; 12] = [
     "/proc/asound",
@@ -126,16 +126,18 @@ fn spec(blueprint: &Blueprint) -> Result<Spec, EngineError> {
         .ambient(Capabilities::new())
         .build()
         .map_err(impossible)?;
-    let process = ProcessBuilder::default()
+    let mut process = ProcessBuilder::default()
         .terminal(config.tty)
         .args(blueprint.command())
         .env(environment(blueprint))
         .cwd(working_dir(blueprint))
         .capabilities(sets)
-        .rlimits(rlimits(blueprint)?)
-        .no_new_privileges(no_new_privileges(blueprint))
-        .build()
-        .map_err(impossible)?;
+        .rlimits(rlimits(host)?)
+        .no_new_privileges(no_new_privileges(blueprint));
+    if let Ok(score @ 1..) | Ok(score @ ..=-1) = i32::try_from(host.oom_score_adj) {
+        process = process.oom_score_adj(score);
+    }
+    let process = process.build().map_err(impossible)?;
     let paths = |given: &Option<Vec<String>>, usual: &[&str]| match (host.privileged, given) {
         (true, _) => Vec::new(),
         (false, Some(paths)) => paths.clone(),
@@ -229,19 +231,12 @@ fn resources(blueprint: &Blueprint) -> Result<LinuxResources, OciSpecError> {
     if let Some(limit @ 1..) = host.pids_limit {
         resources = resources.pids(LinuxPidsBuilder::default().limit(limit).build()?);
     }
-    if host.nano_cpus > 0 {
-        let quota = (host.nano_cpus / 10_000).max(1_000);
-        resources = resources.cpu(
-            LinuxCpuBuilder::default()
-                .quota(quota)
-                .period(PERIOD)
-                .build()?,
-        );
-    }
+    // CPUs and I/O are the host's to give out, and may change while the guest runs.
     resources.build()
 }
 
-fn rlimits(blueprint: &Blueprint) -> Result<Vec<PosixRlimit>, EngineError> {
+/// Also asked when a container is made: a limit that is none is refused then.
+pub(crate) fn rlimits(host: &HostConfig) -> Result<Vec<PosixRlimit>, EngineError> {
     let one = |limit: &crate::api::Ulimit| {
         let wrong = || EngineError::Invalid(format!("invalid ulimit type: {}", limit.name));
         let name = format!("RLIMIT_{}", limit.name.to_ascii_uppercase());
@@ -255,7 +250,7 @@ fn rlimits(blueprint: &Blueprint) -> Result<Vec<PosixRlimit>, EngineError> {
             .build()
             .map_err(|e| EngineError::Invalid(e.to_string()))
     };
-    blueprint.host_config.ulimits.iter().map(one).collect()
+    host.ulimits.iter().map(one).collect()
 }
 
 fn files(blueprint: &Blueprint) -> Vec<ProvidedFile> {
@@ -303,7 +298,7 @@ fn files(blueprint: &Blueprint) -> Vec<ProvidedFile> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::{Config, CreateSpec, HostConfig};
+    use crate::api::{Config, CreateSpec};
     use crate::id::ContainerId;
     use crate::images::RunImage;
 
@@ -360,7 +355,6 @@ mod tests {
         let json = serde_json::to_value(&spec).unwrap();
         assert_eq!(json["linux"]["resources"]["memory"]["limit"], 64 << 20);
         assert_eq!(json["linux"]["resources"]["pids"]["limit"], 20);
-        assert_eq!(json["linux"]["resources"]["cpu"]["quota"], 50_000);
         assert_eq!(json["root"]["readonly"], true);
         assert_eq!(json["process"]["rlimits"][0]["hard"], u64::MAX);
         assert_eq!(

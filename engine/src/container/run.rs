@@ -112,9 +112,7 @@ pub(super) async fn raise(
         id: blueprint.id.clone(),
         options: context.options.clone(),
         layers,
-        memory_mib: vm::guest_memory_mib(host.memory, defaults),
-        vcpus: vm::vcpus(host.nano_cpus, defaults),
-        nano_cpus: host.nano_cpus,
+        limits: vm::Limits::of(host, defaults),
         log_base,
     };
     let abort = CancellationToken::new();

@@ -133,6 +133,7 @@ pub(crate) fn start_task(
         snapshot: watch::Sender::new(now.clone()),
         inbox: outbox.clone(),
         execs: Mutex::new(HashMap::new()),
+        stats: Mutex::default(),
     });
     let task = Task {
         context: context.clone(),

@@ -7,6 +7,7 @@ use crate::api::*;
 use crate::container::attach;
 use crate::error::EngineError;
 use crate::state::Phase;
+use crate::stats::{self, StatsStream};
 use crate::{listing, top};
 
 impl Engine {
@@ -70,10 +71,16 @@ impl Engine {
     /// # Errors
     /// No such container.
     pub async fn inspect(&self, who: &str) -> Result<ContainerInspect, EngineError> {
-        Ok(listing::inspect(
-            &self.context,
-            &*self.context.registry.find(who)?,
-        ))
+        Ok(listing::inspect(&*self.context.registry.find(who)?))
+    }
+
+    /// What its files take, as they lie on the host's disk.
+    ///
+    /// # Errors
+    /// No such container.
+    pub async fn sizes(&self, who: &str) -> Result<ContainerSizes, EngineError> {
+        let container = self.context.registry.find(who)?;
+        Ok(listing::sizes(&self.context, &container).await)
     }
 
     /// Containers, newest first.
@@ -82,6 +89,24 @@ impl Engine {
     /// A filter is not known.
     pub async fn list(&self, options: ListOptions) -> Result<Vec<ContainerSummary>, EngineError> {
         listing::list(&self.context, &options).await
+    }
+
+    /// What it uses, now.
+    ///
+    /// # Errors
+    /// No such container.
+    pub async fn stats(&self, who: &str) -> Result<StatsSample, EngineError> {
+        let container = self.context.registry.find(who)?;
+        Ok(stats::sample(&self.context, &container).await)
+    }
+
+    /// What it uses, now and then every second, until it is removed.
+    ///
+    /// # Errors
+    /// No such container.
+    pub fn watch_stats(&self, who: &str) -> Result<StatsStream, EngineError> {
+        let container = self.context.registry.find(who)?;
+        Ok(StatsStream::new(self.context.clone(), container))
     }
 
     /// Its processes. `ps_args` other than the default `-ef` are refused.

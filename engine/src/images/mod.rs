@@ -81,6 +81,7 @@ impl Images {
                     healthcheck: run.healthcheck,
                     shell: run.shell,
                 },
+                size: image.size,
                 layers: image.layers.into_iter().map(|layer| layer.path).collect(),
             })
         })

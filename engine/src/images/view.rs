@@ -141,6 +141,8 @@ pub(crate) struct RunImage {
     pub config: ImageConfig,
     /// Its packed layers, the lowest first.
     pub layers: Vec<PathBuf>,
+    /// Bytes of its unpacked layers.
+    pub size: u64,
 }
 
 /// The part of an image's configuration that containers inherit.

@@ -18,7 +18,8 @@ use rustix::fs::{MemfdFlags, memfd_create};
 use tokio::process::Command;
 use tokio_util::sync::CancellationToken;
 
-use super::cgroup::{Cgroup, Limits};
+use super::cgroup::Cgroup;
+use super::limits::Limits;
 use super::process::VmProcess;
 use super::running::Running;
 use super::{VmError, init_layer, messages, scratch};
@@ -36,9 +37,7 @@ pub(crate) struct Plan {
     pub(crate) id: ContainerId,
     pub(crate) options: crate::api::Options,
     pub(crate) layers: Vec<PathBuf>,
-    pub(crate) memory_mib: u32,
-    pub(crate) vcpus: u8,
-    pub(crate) nano_cpus: i64,
+    pub(crate) limits: Limits,
     /// Where this run's lines will begin in the log.
     pub(crate) log_base: u64,
 }
@@ -149,12 +148,11 @@ fn prepare(
     let init = layout.init_layer(&plan.id);
     init_layer::ensure(&plan.layers, &init)?;
     layers.push(hand_over(read(&init)?.into()));
-    let template = layout.scratch_template(options.defaults.scratch_bytes);
-    let disk = scratch::open(
-        &template,
-        options.defaults.scratch_bytes,
-        &layout.scratch(&plan.id),
-    )?;
+    let bytes = plan.limits.scratch_bytes;
+    let template = layout.scratch_template(bytes);
+    // A size of its own is not worth a template.
+    let template = (bytes == options.defaults.scratch_bytes).then_some(&*template);
+    let disk = scratch::open(template, bytes, &layout.scratch(&plan.id))?;
     let listen =
         |path: PathBuf| UnixListener::bind(&path).map_err(VmError::file("listen on", path));
     let report = File::options()
@@ -163,10 +161,6 @@ fn prepare(
         .mode(0o600)
         .open(vm.report());
     let report = report.map_err(VmError::file("make", vm.report()))?;
-    let limits = Limits {
-        memory_mib: plan.memory_mib,
-        nano_cpus: plan.nano_cpus,
-    };
     let cgroup = match (layout.cgroup_root(), layout.cgroup(&plan.id)) {
         (Some(root), Some(path)) => {
             let doomed = Cgroup::at(path.clone());
@@ -175,7 +169,7 @@ fn prepare(
                 warn(doomed.kill());
                 warn(doomed.remove());
             });
-            Some(Cgroup::create(root, path, limits)?)
+            Some(Cgroup::create(root, path, &plan.limits)?)
         }
         _ => None,
     };
@@ -185,8 +179,8 @@ fn prepare(
     };
     let config = VmConfig {
         id: plan.id.short().to_owned(),
-        memory_mib: plan.memory_mib,
-        vcpus: plan.vcpus,
+        memory_mib: plan.limits.memory_mib,
+        vcpus: plan.limits.vcpus,
         kvm: hand_over(kvm.into()),
         kernel: hand_over(read(&options.kernel)?.into()),
         initramfs: hand_over(read(&options.initramfs)?.into()),

@@ -8,8 +8,11 @@
 
 mod cgroup;
 mod control;
+mod host;
+mod id_list;
 mod init_layer;
 mod launch;
+mod limits;
 mod messages;
 pub(crate) mod process;
 mod report;
@@ -25,10 +28,14 @@ use crate::error::ErrorKind;
 pub use init_layer::InitLayerError;
 
 pub(crate) use control::{order, vcpus_of};
+pub(crate) use host::HostFacts;
+pub(crate) use id_list::IdList;
 pub(crate) use launch::{Plan, launch};
+pub(crate) use limits::Limits;
 pub(crate) use report::{End, end_of};
-pub(crate) use running::{Running, adopt, limit_cpus, sweep};
-pub(crate) use size::{MIN_MEMORY, guest_memory_mib, vcpus};
+pub(crate) use running::{Running, adopt, limit, sweep};
+pub(crate) use scratch::LEAST as LEAST_SCRATCH;
+pub(crate) use size::{MIN_MEMORY, MOST_VCPUS, guest_memory_mib};
 
 /// Why a VM cannot be had.
 #[derive(Debug, thiserror::Error)]

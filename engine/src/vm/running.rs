@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::cgroup::Cgroup;
+use super::limits::Limits;
 use super::process::VmProcess;
 use super::report::{End, end_of};
 use super::{VmError, messages};
@@ -90,9 +91,9 @@ pub(crate) fn adopt(
     }))
 }
 
-/// Limits the CPUs of a VM that runs; without control groups there is nothing to set.
-pub(crate) fn limit_cpus(cgroup: Option<PathBuf>, nano_cpus: i64) -> Result<(), VmError> {
-    cgroup.map_or(Ok(()), |path| Cgroup::at(path).limit_cpus(nano_cpus))
+/// Limits a VM that runs anew; without control groups there is nothing to set.
+pub(crate) fn limit(cgroup: Option<PathBuf>, limits: &Limits) -> Result<(), VmError> {
+    cgroup.map_or(Ok(()), |path| Cgroup::at(path).limit(limits))
 }
 
 /// Removes what dead VMs of earlier engines left: sockets, folders, and control groups with

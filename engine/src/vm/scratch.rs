@@ -14,14 +14,19 @@ use rustix::io::Errno;
 
 use super::VmError;
 
+/// A smaller filesystem has no room for its journal, in bytes.
+pub(crate) const LEAST: u64 = 32 << 20;
 const CHUNK: usize = 256 << 10;
 
-/// Opens a container's disk, made from the template at its first start.
-pub(super) fn open(template: &Path, bytes: u64, path: &Path) -> Result<File, VmError> {
+/// Opens a container's disk, made at its first start: from the template, or for itself.
+pub(super) fn open(template: Option<&Path>, bytes: u64, path: &Path) -> Result<File, VmError> {
     if !path.exists() {
-        format_once(template, bytes)?;
         let part = path.with_extension("part");
-        copy(template, &part).inspect_err(|_| {
+        let made = match template {
+            Some(template) => format_once(template, bytes).and_then(|()| copy(template, &part)),
+            None => remove_if_there(&part).and_then(|()| format(&part, bytes)),
+        };
+        made.inspect_err(|_| {
             // What was copied of it is of no use; the error matters more than a failed removal.
             let _ = fs::remove_file(&part);
         })?;
@@ -29,6 +34,13 @@ pub(super) fn open(template: &Path, bytes: u64, path: &Path) -> Result<File, VmE
     }
     let open = File::options().read(true).write(true).open(path);
     open.map_err(VmError::file("open", path))
+}
+
+fn remove_if_there(path: &Path) -> Result<(), VmError> {
+    match fs::remove_file(path) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => Err(VmError::file("remove", path)(e)),
+        _ => Ok(()),
+    }
 }
 
 /// Makes the template unless it is there. Two at once make two and keep one.
@@ -135,7 +147,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let template = dir.path().join("template");
         let size = 256 << 20;
-        let scratch = open(&template, size, &dir.path().join("scratch.img")).unwrap();
+        let scratch = open(Some(&template), size, &dir.path().join("scratch.img")).unwrap();
         let meta = scratch.metadata().unwrap();
         assert_eq!(meta.len(), size);
         assert!(meta.blocks() * 512 < 8 << 20, "{} blocks", meta.blocks());
@@ -151,13 +163,27 @@ mod tests {
     fn what_was_written_is_there_at_the_next_start() {
         let dir = tempfile::tempdir().unwrap();
         let (template, path) = (dir.path().join("template"), dir.path().join("scratch.img"));
-        let first = open(&template, 64 << 20, &path).unwrap();
+        let first = open(Some(&template), 64 << 20, &path).unwrap();
         first.write_all_at(b"mark", 8 << 20).unwrap();
         let mut found = [0; 4];
-        open(&template, 64 << 20, &path)
+        open(Some(&template), 64 << 20, &path)
             .unwrap()
             .read_exact_at(&mut found, 8 << 20)
             .unwrap();
         assert_eq!(&found, b"mark");
+    }
+
+    #[test]
+    fn a_disk_of_another_size_needs_no_template() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("scratch.img");
+        // What an attempt that was cut short left.
+        fs::write(path.with_extension("part"), "x").unwrap();
+        let disk = open(None, LEAST, &path).unwrap();
+        assert_eq!(disk.metadata().unwrap().len(), LEAST);
+        let mut magic = [0; 2];
+        disk.read_exact_at(&mut magic, 1024 + 56).unwrap();
+        assert_eq!(magic, [0x53, 0xef], "ext4's own mark");
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
     }
 }

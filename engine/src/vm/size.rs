@@ -13,8 +13,7 @@ const GUEST_OVERHEAD: u64 = 64 << 20;
 const MIB: u64 = 1 << 20;
 /// `hull-vmm` takes no more.
 const MOST_MIB: u64 = 1 << 20;
-const MOST_VCPUS: u64 = 32;
-const NANOS: u64 = 1_000_000_000;
+pub(crate) const MOST_VCPUS: u64 = 32;
 
 /// The guest's memory for a container's limit in bytes; 0 is no limit.
 pub(crate) fn guest_memory_mib(limit: i64, defaults: &Defaults) -> u32 {
@@ -25,12 +24,8 @@ pub(crate) fn guest_memory_mib(limit: i64, defaults: &Defaults) -> u32 {
     u32::try_from(mib.min(MOST_MIB)).unwrap_or(u32::MAX)
 }
 
-/// The guest's CPUs for billionths of a CPU; 0 is no limit.
-pub(crate) fn vcpus(nano_cpus: i64, defaults: &Defaults) -> u8 {
-    let count = match u64::try_from(nano_cpus) {
-        Ok(0) | Err(_) => u64::from(defaults.vcpus),
-        Ok(nano) => nano.div_ceil(NANOS),
-    };
+/// A guest's CPUs, as near to so many as it can have.
+pub(crate) fn vcpus(count: u64) -> u8 {
     u8::try_from(count.clamp(1, MOST_VCPUS)).unwrap_or(u8::MAX)
 }
 
@@ -48,11 +43,10 @@ mod tests {
     }
 
     #[test]
-    fn a_part_of_a_cpu_is_one() {
-        let d = Defaults::default();
-        assert_eq!(vcpus(0, &d), d.vcpus);
-        assert_eq!(vcpus(500_000_000, &d), 1);
-        assert_eq!(vcpus(1_500_000_000, &d), 2);
-        assert_eq!(vcpus(i64::MAX, &d), 32);
+    fn a_guest_has_one_cpu_at_least_and_32_at_most() {
+        assert_eq!(
+            [0, 1, 2, 32, 33, u64::MAX].map(vcpus),
+            [1, 1, 2, 32, 32, 32]
+        );
     }
 }

@@ -9,4 +9,5 @@ mod health;
 mod lifecycle;
 mod policies;
 mod recovery;
+mod stats;
 mod streams;

@@ -10,13 +10,14 @@ mod program;
 mod reaper;
 mod seccomp;
 mod setup;
+mod stats;
 mod top;
 pub(crate) mod user;
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use hull_protocol::agent::{AgentError, ErrorKind, Exec, ProcessEntry, ProcessId};
+use hull_protocol::agent::{AgentError, ErrorKind, Exec, ProcessEntry, ProcessId, Stats};
 use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags};
 
 use crate::cgroup::{Cgroup, Frozen, OomCounter};
@@ -114,6 +115,11 @@ impl Container {
 
     pub(crate) fn processes(&self) -> Vec<ProcessEntry> {
         top::list(&self.group.pids())
+    }
+
+    /// What it has used.
+    pub(crate) fn stats(&self) -> Stats {
+        stats::read(|file| self.group.text(file))
     }
 
     /// Holds everything in it.

@@ -10,6 +10,8 @@ const MAX_COMMAND: usize = 4096;
 const MAX_LIST: usize = 1024;
 /// The kernel counts CPU time in these for programs, whatever its own tick.
 const TICKS_PER_SECOND: u64 = 100;
+/// A page of x86-64, in KiB.
+const PAGE_KB: u64 = 4;
 
 /// Describes the processes with these pids of the agent's namespace. Those that end meanwhile are
 /// left out.
@@ -76,14 +78,27 @@ fn parse(stat: &str, status: &str, boot: u64) -> Option<ProcessEntry> {
     let fields: Vec<&str> = stat.get(rest + 1..)?.split_ascii_whitespace().collect();
     // The third field of the manual page is the first here.
     let number = |n: usize| fields.get(n - 3)?.parse::<u64>().ok();
-    let pid = field(status, "NSpid:")?
-        .split_ascii_whitespace()
-        .next_back()?;
+    let signed = |n: usize| fields.get(n - 3)?.parse::<i32>().ok();
+    // The last is that of the innermost namespace. Outside of a container there is but one.
+    let innermost = |name: &str| {
+        let last = field(status, name)?.split_ascii_whitespace().next_back()?;
+        last.parse::<u32>().ok()
+    };
+    let pid = innermost("NSpid:")?;
     let uid = field(status, "Uid:")?.split_ascii_whitespace().nth(1)?;
     let ticks = number(14)?.saturating_add(number(15)?);
     let tty = fields.get(7 - 3)?.parse::<i64>().ok()?;
     Some(ProcessEntry {
-        pid: pid.parse().ok()?,
+        pid,
+        group: innermost("NSpgid:").unwrap_or(0),
+        session: innermost("NSsid:").unwrap_or(0),
+        state: (*fields.first()?).to_owned(),
+        priority: signed(18)?,
+        nice: signed(19)?,
+        threads: u32::try_from(number(20)?).ok()?,
+        virtual_kb: number(23)? / 1024,
+        resident_kb: number(24)?.saturating_mul(PAGE_KB),
+        name: stat.get(name + 1..rest)?.to_owned(),
         parent: u32::try_from(number(4)?).ok()?,
         uid: uid.parse().ok()?,
         cpu_ms: ticks.saturating_mul(1000 / TICKS_PER_SECOND),
@@ -117,16 +132,26 @@ mod tests {
     #[test]
     fn a_process_is_described_from_its_stat_and_status() {
         let stat = "812 (a) (b c) S 800 812 812 34816 812 4194560 1 2 3 4 150 50 0 0 20 0 1 0 \
-                    2500 0 0";
-        let status = "Name:\tx\nUid:\t1000\t33\t0\t0\nNSpid:\t812\t7\n";
+                    2500 4505600 200";
+        let status = "Name:\tx\nUid:\t1000\t33\t0\t0\nNSpid:\t812\t7\nNSpgid:\t812\t7\n\
+                      NSsid:\t800\t5\n";
         let entry = parse(stat, status, 100).unwrap();
         let expected = ProcessEntry {
             pid: 7,
             parent: 800,
+            group: 7,
+            session: 5,
             uid: 33,
             cpu_ms: 2000,
             started: 125,
             tty: "pts/0".into(),
+            state: "S".into(),
+            priority: 20,
+            nice: 0,
+            threads: 1,
+            virtual_kb: 4400,
+            resident_kb: 800,
+            name: "a) (b c".into(),
             command: "[a) (b c]".into(),
         };
         assert_eq!(entry, expected);

@@ -65,7 +65,11 @@ impl Line {
     fn dispatch(&self, request: Request) {
         let quick = matches!(
             request.call,
-            Call::Signal { .. } | Call::Resize { .. } | Call::Forget { .. } | Call::Processes
+            Call::Signal { .. }
+                | Call::Resize { .. }
+                | Call::Forget { .. }
+                | Call::Processes
+                | Call::Stats
         );
         if quick {
             let result = self.agent.answer(request.call, None);

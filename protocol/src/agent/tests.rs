@@ -152,6 +152,7 @@ fn requests() {
         }),
     );
     check("processes", &request(Call::Processes));
+    check("stats", &request(Call::Stats));
     check("shutdown", &request(Call::Shutdown));
 }
 
@@ -177,16 +178,46 @@ fn replies() {
     let entry = ProcessEntry {
         pid: 1,
         parent: 0,
+        group: 1,
+        session: 1,
         uid: 0,
         cpu_ms: 12,
         started: 3,
         tty: "?".into(),
+        state: "S".into(),
+        priority: 20,
+        nice: 0,
+        threads: 1,
+        virtual_kb: 4400,
+        resident_kb: 800,
+        name: "sleep".into(),
         command: "sleep 1".into(),
     };
     check(
         "process-list",
         &reply(Answer::Processes { list: vec![entry] }),
     );
+    let stats = Stats {
+        cpu: CpuStats {
+            usage_us: 5,
+            user_us: 3,
+            system_us: 2,
+        },
+        memory: MemoryStats {
+            usage: 4096,
+            stat: [("anon".to_owned(), 4096)].into(),
+        },
+        pids: PidsStats { current: 1 },
+        io: vec![IoStats {
+            major: 254,
+            minor: 0,
+            read_bytes: 512,
+            write_bytes: 0,
+            reads: 1,
+            writes: 0,
+        }],
+    };
+    check("stats-reply", &reply(Answer::Stats(Box::new(stats))));
     let error = AgentError {
         kind: ErrorKind::ProgramNotFound,
         message: "exec: \"x\"".into(),

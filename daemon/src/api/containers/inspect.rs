@@ -6,7 +6,8 @@ use bollard_stubs::models::{
 };
 use hull_engine::Timestamp;
 use hull_engine::api::{
-    Checked, Config, ContainerInspect, ContainerState, Health, HealthStatus, HostConfig, Status,
+    Checked, Config, ContainerInspect, ContainerSizes, ContainerState, Health, HealthStatus,
+    HostConfig, Status,
 };
 use serde::Serialize;
 
@@ -19,8 +20,11 @@ const NEVER: &str = "0001-01-01T00:00:00Z";
 
 pub(super) async fn inspect(app: App, request: Request) -> Result<Reply, ApiError> {
     let container = app.engine.inspect(request.id()).await?;
-    let size = request.query.flag("size");
-    Reply::json(&View::new(&container, size))
+    let sizes = match request.query.flag("size") {
+        true => Some(app.engine.sizes(request.id()).await?),
+        false => None,
+    };
+    Reply::json(&View::new(&container, sizes))
 }
 
 /// Configurations are shown as the engine keeps them, which is by Docker's names already: what
@@ -37,7 +41,8 @@ struct View<'a> {
 }
 
 impl<'a> View<'a> {
-    fn new(c: &'a ContainerInspect, size: bool) -> Self {
+    fn new(c: &'a ContainerInspect, sizes: Option<ContainerSizes>) -> Self {
+        let bytes = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
         let empty = || Some(String::new());
         let execs: Vec<_> = c.exec_ids.iter().map(ToString::to_string).collect();
         let mode = network::mode(&c.host_config.network_mode);
@@ -63,7 +68,8 @@ impl<'a> View<'a> {
                 name: "hull".to_owned(),
                 ..DriverData::default()
             }),
-            size_rw: size.then(|| i64::try_from(c.scratch_bytes).ok()).flatten(),
+            size_rw: sizes.map(|s| bytes(s.written)),
+            size_root_fs: sizes.map(|s| bytes(s.root)),
             mounts: Some(Vec::new()),
             network_settings: Some(network::settings(mode)),
             ..ContainerInspectResponse::default()
@@ -162,8 +168,14 @@ mod tests {
             log_path: "/var/lib/hull/containers/x/json.log".into(),
             exec_ids: Vec::new(),
             platform: "linux",
-            scratch_bytes: 4096,
         };
-        golden::check("container-inspect.json", &View::new(&container, true));
+        let sizes = ContainerSizes {
+            written: 4096,
+            root: 8192,
+        };
+        golden::check(
+            "container-inspect.json",
+            &View::new(&container, Some(sizes)),
+        );
     }
 }

@@ -27,6 +27,7 @@ pub(super) async fn list(app: App, request: Request) -> Result<Reply, ApiError> 
 
 pub(in crate::api) fn summary(container: ContainerSummary) -> Row {
     let mode = network::mode(&container.network_mode).to_owned();
+    let bytes = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
     Row {
         id: Some(container.id.to_string()),
         names: Some(vec![format!("/{}", container.name)]),
@@ -35,9 +36,8 @@ pub(in crate::api) fn summary(container: ContainerSummary) -> Row {
         command: Some(container.command),
         created: Some(container.created.seconds()),
         ports: Some(Vec::new()),
-        size_rw: container
-            .size_rw
-            .and_then(|bytes| i64::try_from(bytes).ok()),
+        size_rw: container.sizes.map(|s| bytes(s.written)),
+        size_root_fs: container.sizes.map(|s| bytes(s.root)),
         labels: Some(container.labels.into_iter().collect()),
         state: Some(state(container.state.status)),
         status: Some(container.status),
@@ -96,7 +96,7 @@ mod tests {
             status: "Exited (0) 1 second ago".into(),
             labels: [("a".to_owned(), "b".to_owned())].into(),
             network_mode: String::new(),
-            size_rw: None,
+            sizes: None,
         };
         golden::check("container-list.json", &summary(container));
     }

@@ -10,6 +10,7 @@ mod logs;
 mod network;
 mod process;
 mod remove;
+mod stats;
 mod update;
 mod wait;
 
@@ -29,6 +30,7 @@ pub(super) fn routes(router: &mut Router<App>) {
     router.add(get.clone(), "/containers/{id}/logs", logs::logs);
     router.add(get.clone(), "/containers/{id}/top", process::top);
     router.add(post.clone(), "/containers/{id}/attach", attach::attach);
+    router.add(get.clone(), "/containers/{id}/stats", stats::stats);
     router.add(post.clone(), "/containers/{id}/wait", wait::wait);
     router.add(post.clone(), "/containers/{id}/start", lifecycle::start);
     router.add(post.clone(), "/containers/{id}/stop", lifecycle::stop);

@@ -4,7 +4,7 @@
 //! be changed about it, and what cannot is refused with the reason: nothing waits in silence.
 
 use super::*;
-use crate::update::{self, Live as LiveChanges};
+use crate::update;
 
 impl Task {
     pub(super) async fn update(&mut self, changes: Box<HostConfig>, reply: Reply) {
@@ -32,16 +32,14 @@ impl Task {
         }
         let old = self.container.blueprint();
         let host_config = update::merge(&old.host_config, changes).map_err(refused)?;
-        crate::admission::judge_host(&host_config)?;
+        crate::admission::judge_limits(&host_config, self.context.layout.cgroup_root())?;
         if let Some(live) = &self.now.live {
-            let wanted = update::live(&old.host_config, &host_config).map_err(refused)?;
-            if let LiveChanges {
-                nano_cpus: Some(nano),
-            } = wanted
-            {
+            let defaults = &self.context.options.defaults;
+            let wanted = update::live(&old.host_config, &host_config, defaults);
+            if let Some(limits) = wanted.map_err(refused)? {
                 let vcpus = vm::vcpus_of(&live.control).await?;
-                update::fits(nano, vcpus).map_err(refused)?;
-                vm::limit_cpus(self.context.layout.cgroup(id), nano)?;
+                update::fits(&limits, vcpus).map_err(refused)?;
+                vm::limit(self.context.layout.cgroup(id), &limits)?;
             }
         }
         let blueprint = Blueprint {
