@@ -3,6 +3,8 @@
 //! A container's verb is `hull VERB` and `hull container VERB`, an image's `hull image VERB`
 //! and sometimes a short word of its own (`images`, `rmi`).
 
+use std::path::PathBuf;
+
 use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand};
 
 use crate::spec::units;
@@ -26,11 +28,23 @@ pub(crate) struct Cli {
     pub(crate) verb: Verb,
 }
 
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub(crate) struct Global {
     /// Daemon socket to connect to
     #[arg(short = 'H', long, value_name = "string")]
     pub(crate) host: Option<String>,
+    /// Trust certs signed only by this CA (default "~/.docker/ca.pem")
+    #[arg(long, value_name = "string")]
+    pub(crate) tlscacert: Option<PathBuf>,
+    /// Path to TLS certificate file (default "~/.docker/cert.pem")
+    #[arg(long, value_name = "string")]
+    pub(crate) tlscert: Option<PathBuf>,
+    /// Path to TLS key file (default "~/.docker/key.pem")
+    #[arg(long, value_name = "string")]
+    pub(crate) tlskey: Option<PathBuf>,
+    /// Use TLS and verify the remote
+    #[arg(long)]
+    pub(crate) tlsverify: bool,
 }
 
 #[allow(clippy::large_enum_variant)]
@@ -113,6 +127,8 @@ pub(crate) enum OfContainer {
     Rm(rm::Args),
     /// Start one or more stopped containers
     Start(start::Args),
+    /// Display a live stream of container(s) resource usage statistics
+    Stats(stats::Args),
     /// Stop one or more running containers
     Stop(stop::Args),
     /// Unpause all processes within one or more containers
@@ -129,8 +145,6 @@ pub(crate) enum OfImage {
     History(history::Args),
     /// Import the contents from a tarball to create a filesystem image
     Import(import::Args),
-    /// Display a live stream of container(s) resource usage statistics
-    Stats(stats::Args),
     /// Load an image from a tar archive or STDIN
     Load(load::Args),
     /// Download an image from a registry

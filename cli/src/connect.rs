@@ -5,36 +5,55 @@
 //! guest, the emulated host is used instead, and said so on stderr.
 
 use std::io::Write;
+use std::path::PathBuf;
 
 use hull_machine::doctor::probe::{self, Verdict};
 use hull_machine::{Name, Options};
 
-use crate::api::{Client, Endpoint, Error};
+use crate::api::{Client, Endpoint, Error, PLAIN_PORT, TLS_PORT, Tls, TlsFiles};
+use crate::args::Global;
 use crate::failure::Failure;
 
 const DEFAULT_HOST: &str = "unix:///run/hull/hull.sock";
 
-/// The daemon's address, and whether somebody asked for it.
+/// The daemon's address, whether somebody asked for it, and how to trust each other.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Host {
     endpoint: Endpoint,
     given: bool,
+    tls: Option<TlsFiles>,
 }
 
 impl Host {
-    /// From the flag and the environment; empty variables count as unset.
+    /// From flags and the environment; empty variables count as unset.
     pub(crate) fn resolve(
-        flag: Option<&str>,
+        flags: &Global,
         environment: impl Fn(&str) -> Option<String>,
     ) -> Result<Host, Failure> {
         let set = |name| environment(name).filter(|value| !value.is_empty());
-        let given = flag
-            .map(str::to_owned)
+        let given = flags
+            .host
+            .clone()
             .or_else(|| set("HULL_HOST"))
             .or_else(|| set("DOCKER_HOST"));
+        let tls = flags.tlsverify || set("DOCKER_TLS_VERIFY").is_some();
+        let tls = tls.then(|| {
+            let folder = set("DOCKER_CERT_PATH").map(PathBuf::from);
+            let home = || PathBuf::from(set("HOME").unwrap_or_default()).join(".docker");
+            let files = TlsFiles::within(&folder.unwrap_or_else(home));
+            let or = |flag: &Option<PathBuf>, usual: PathBuf| flag.clone().unwrap_or(usual);
+            TlsFiles {
+                authority: or(&flags.tlscacert, files.authority),
+                certificate: or(&flags.tlscert, files.certificate),
+                key: or(&flags.tlskey, files.key),
+            }
+        });
+        let port = if tls.is_some() { TLS_PORT } else { PLAIN_PORT };
         let text = given.as_deref().unwrap_or(DEFAULT_HOST);
-        match text.parse() {
+        match Endpoint::parse(text, port) {
             Ok(endpoint) => Ok(Host {
+                // A local socket needs no proof, as with Docker.
+                tls: tls.filter(|_| matches!(endpoint, Endpoint::Tcp(_))),
                 endpoint,
                 given: given.is_some(),
             }),
@@ -43,7 +62,9 @@ impl Host {
     }
 
     pub(crate) async fn connect(self) -> Result<Client, Failure> {
-        let refused = match Client::connect(self.endpoint).await {
+        let tls = self.tls.as_ref().map(Tls::open).transpose();
+        let tls = tls.map_err(|error| Failure::new(error.to_string()))?;
+        let refused = match Client::connect(self.endpoint, tls).await {
             Ok(client) => return Ok(client),
             Err(error) => error,
         };
@@ -54,7 +75,7 @@ impl Host {
         let socket = tokio::task::spawn_blocking(ensure_machine)
             .await
             .map_err(|error| Failure::new(format!("cannot start the machine: {error}")))??;
-        Ok(Client::connect(Endpoint::Unix(socket)).await?)
+        Ok(Client::connect(Endpoint::Unix(socket), None).await?)
     }
 }
 
@@ -103,7 +124,47 @@ mod tests {
                 .find(|(key, _)| *key == name)
                 .map(|(_, value)| (*value).to_owned())
         };
-        Host::resolve(flag, find).map(|host| (host.endpoint.to_string(), host.given))
+        let flags = Global {
+            host: flag.map(str::to_owned),
+            ..Global::default()
+        };
+        Host::resolve(&flags, find).map(|host| (host.endpoint.to_string(), host.given))
+    }
+
+    #[test]
+    fn tls_is_asked_for_by_flag_or_environment() {
+        let tls = |flags: Global, set: &[(&str, &str)]| {
+            let find = |name: &str| {
+                let found = set.iter().find(|(key, _)| *key == name);
+                found.map(|(_, value)| (*value).to_owned())
+            };
+            let host = Host::resolve(&flags, find).expect("an address");
+            (host.endpoint.to_string(), host.tls)
+        };
+        let flags = |host: &str, tlsverify| Global {
+            host: Some(host.to_owned()),
+            tlsverify,
+            ..Global::default()
+        };
+        let home = [("HOME", "/h")];
+        assert_eq!(
+            tls(flags("tcp://d", false), &home),
+            ("tcp://d:2375".into(), None)
+        );
+        let (address, files) = tls(flags("tcp://d", true), &home);
+        assert_eq!(address, "tcp://d:2376");
+        assert_eq!(files, Some(TlsFiles::within("/h/.docker".as_ref())));
+        assert_eq!(tls(flags("unix:///s", true), &home).1, None);
+        let set = [("DOCKER_TLS_VERIFY", "1"), ("DOCKER_CERT_PATH", "/c")];
+        let named = Global {
+            tlskey: Some("/k".into()),
+            ..flags("tcp://d:1", false)
+        };
+        let expected = TlsFiles {
+            key: "/k".into(),
+            ..TlsFiles::within("/c".as_ref())
+        };
+        assert_eq!(tls(named, &set), ("tcp://d:1".into(), Some(expected)));
     }
 
     #[test]

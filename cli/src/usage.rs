@@ -117,7 +117,7 @@ fn meant<'a>(root: &'a Command, arguments: &[OsString]) -> (String, &'a Command)
     let mut command = root;
     let mut words = arguments.iter().skip(1).map(|word| word.to_string_lossy());
     while let Some(word) = words.next() {
-        if word == "-H" || word == "--host" {
+        if VALUED.contains(&&*word) {
             words.next();
         } else if let Some(verb) = command.find_subcommand(word.as_ref()) {
             path = format!("{path} {}", verb.get_name());
@@ -128,6 +128,9 @@ fn meant<'a>(root: &'a Command, arguments: &[OsString]) -> (String, &'a Command)
     }
     (path, command)
 }
+
+/// Global flags whose value is the next word.
+const VALUED: [&str; 5] = ["-H", "--host", "--tlscacert", "--tlscert", "--tlskey"];
 
 /// `-abc` as it was typed, for a letter in it.
 fn joined(arguments: &[OsString], letter: char) -> Option<String> {

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  hull, docker, docker-py, …
-//!        │ HTTP/1 on a unix socket
+//!        │ HTTP/1 on a unix socket, or on TCP with mutual TLS
 //!  listen ─► server ─► http (routes, decoding, hijacking) ─► api (one handler a call) ─► engine
 //! ```
 //!
@@ -10,6 +10,7 @@
 //! it answers is what the engine says, so a daemon that is started again answers the same.
 
 mod api;
+mod config;
 #[cfg(test)]
 mod golden;
 mod http;
@@ -21,10 +22,15 @@ mod options;
 mod peer;
 mod run;
 mod server;
+mod settings;
 mod stream;
+mod tls;
+mod websocket;
 
+pub use config::ConfigError;
 pub use options::Options;
 pub use run::run;
+pub use settings::{Settings, SettingsError};
 
 /// What `Server:` and `version` call this program.
 pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -1,48 +1,73 @@
 //! Where clients connect: `-H` addresses and the sockets behind them.
 
 use std::io;
+use std::net::SocketAddr;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::os::unix::net::UnixStream as StdUnixStream;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use tokio::net::UnixListener;
+use tokio::net::{TcpListener, UnixListener};
+
+use crate::tls::Acceptor;
 
 /// Members may use the socket, which makes them as good as root.
 const GROUP: &str = "hull";
+/// Docker's port for an API with TLS.
+const TLS_PORT: u16 = 2376;
 
 /// An address to listen on.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Host(PathBuf);
+pub enum Host {
+    /// A socket in the file system, by an absolute path.
+    Unix(PathBuf),
+    /// `HOST:PORT`; only ever with mutual TLS.
+    Tcp(String),
+}
 
 /// Not an address that can be listened on.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum HostError {
-    /// Without TLS anyone who reaches the port owns the machine.
-    #[error("tcp:// needs TLS, which is not supported by Hull yet: use unix://")]
-    Tcp,
-    /// A relative path depends on where hulld was started.
-    #[error("{0:?} is not an address: use unix:///an/absolute/path")]
-    Unknown(String),
-}
+#[error("{0:?} is not an address: use unix:///an/absolute/path or tcp://HOST:PORT")]
+pub struct HostError(String);
 
 impl FromStr for Host {
     type Err = HostError;
 
     fn from_str(text: &str) -> Result<Self, HostError> {
-        if text.starts_with("tcp://") {
-            return Err(HostError::Tcp);
+        let bad = || HostError(text.to_owned());
+        if let Some(address) = text.strip_prefix("tcp://") {
+            return tcp(address.trim_end_matches('/')).ok_or_else(bad);
         }
         match text.strip_prefix("unix://").map(Path::new) {
-            Some(path) if path.is_absolute() => Ok(Self(path.to_owned())),
-            _ => Err(HostError::Unknown(text.to_owned())),
+            // A relative path depends on where hulld was started.
+            Some(path) if path.is_absolute() => Ok(Self::Unix(path.to_owned())),
+            _ => Err(bad()),
         }
     }
 }
 
+/// As Docker completes it: this host where none is named, its port where none is given.
+fn tcp(address: &str) -> Option<Host> {
+    // A colon within brackets is the address's own.
+    let (host, port) = match address.rsplit_once(':') {
+        Some((host, port)) if !port.ends_with(']') => (host, port.parse().ok()?),
+        _ => (address, TLS_PORT),
+    };
+    let whole = host.starts_with('[') == host.ends_with(']');
+    let clean = !host.contains(['/', '@', ' ']) && (host.starts_with('[') || !host.contains(':'));
+    let host = match host {
+        "" => "127.0.0.1",
+        host => host,
+    };
+    (whole && clean && !address.is_empty()).then(|| Host::Tcp(format!("{host}:{port}")))
+}
+
 impl std::fmt::Display for Host {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "unix://{}", self.0.display())
+        match self {
+            Self::Unix(path) => write!(f, "unix://{}", path.display()),
+            Self::Tcp(address) => write!(f, "tcp://{address}"),
+        }
     }
 }
 
@@ -55,6 +80,11 @@ pub(crate) enum ListenError {
     /// Something that is no socket stands there.
     #[error("{0} exists and is not a socket: remove it, or use another -H")]
     NotASocket(PathBuf),
+    /// Without TLS anyone who reaches the port owns the machine.
+    #[error(
+        "tcp://{0} needs --tlsverify with --tlscacert, --tlscert and --tlskey: whoever reaches a port without owns this machine"
+    )]
+    Plain(String),
     /// Some step failed.
     #[error("listen on {path}: {source}", path = path.display())]
     Io {
@@ -65,14 +95,36 @@ pub(crate) enum ListenError {
     },
 }
 
+/// Something to accept connections from.
+#[derive(Debug)]
+pub(crate) enum Listener {
+    Unix(UnixSocket),
+    /// Whoever connects has to show a certificate of the authority's.
+    Tls(TcpListener, Acceptor),
+}
+
+impl Listener {
+    /// Where it listens, with the port that the kernel chose for port 0.
+    pub(crate) fn host(&self) -> Host {
+        match self {
+            Self::Unix(socket) => Host::Unix(socket.path.clone()),
+            Self::Tls(socket, _) => {
+                let address = socket.local_addr().map(|a: SocketAddr| a.to_string());
+                // A socket that listens has an address.
+                Host::Tcp(address.unwrap_or_default())
+            }
+        }
+    }
+}
+
 /// A socket in the file system, gone when dropped.
 #[derive(Debug)]
-pub(crate) struct Listener {
+pub(crate) struct UnixSocket {
     pub(crate) socket: UnixListener,
     path: PathBuf,
 }
 
-impl Drop for Listener {
+impl Drop for UnixSocket {
     fn drop(&mut self) {
         // Nothing to do about a path that is gone already.
         let _ = std::fs::remove_file(&self.path);
@@ -80,25 +132,42 @@ impl Drop for Listener {
 }
 
 impl Host {
-    /// Binds, in the place of a socket that a dead daemon left behind. Others than root and the
-    /// group never get to see a socket that they could open.
-    pub(crate) fn listen(&self) -> Result<Listener, ListenError> {
-        let path = &self.0;
-        refuse_living(path)?;
-        let failed = |source| ListenError::Io {
-            path: path.clone(),
-            source,
-        };
-        if let Some(parent) = path.parent() {
-            std::fs::create_dir_all(parent).map_err(failed)?;
+    /// Binds. `identity` is what TLS needs, where it was given.
+    pub(crate) async fn listen(
+        &self,
+        identity: Option<&Acceptor>,
+    ) -> Result<Listener, ListenError> {
+        match (self, identity) {
+            (Self::Unix(path), _) => unix(path).map(Listener::Unix),
+            (Self::Tcp(address), None) => Err(ListenError::Plain(address.clone())),
+            (Self::Tcp(address), Some(identity)) => {
+                let socket = TcpListener::bind(address).await;
+                let socket = socket.map_err(|source| ListenError::Io {
+                    path: PathBuf::from(format!("tcp://{address}")),
+                    source,
+                })?;
+                Ok(Listener::Tls(socket, identity.clone()))
+            }
         }
-        bind(path)
-            .map(|socket| Listener {
-                socket,
-                path: path.clone(),
-            })
-            .map_err(failed)
     }
+}
+
+/// Binds in the place of a socket that a dead daemon left behind. Others than root and the group
+/// never get to see a socket that they could open.
+fn unix(path: &Path) -> Result<UnixSocket, ListenError> {
+    refuse_living(path)?;
+    let failed = |source| ListenError::Io {
+        path: path.to_owned(),
+        source,
+    };
+    if let Some(parent) = path.parent() {
+        std::fs::create_dir_all(parent).map_err(failed)?;
+    }
+    let socket = bind(path).map_err(failed)?;
+    Ok(UnixSocket {
+        socket,
+        path: path.to_owned(),
+    })
 }
 
 fn refuse_living(path: &Path) -> Result<(), ListenError> {
@@ -152,16 +221,40 @@ mod tests {
     use super::*;
 
     #[test]
-    fn addresses_are_unix_sockets() {
+    fn addresses_are_unix_sockets_or_tcp_ports() {
         let check = |text: &str| text.parse::<Host>().map(|h| h.to_string());
-        assert_eq!(
-            check("unix:///run/hull.sock"),
-            Ok("unix:///run/hull.sock".into())
-        );
-        assert_eq!(check("tcp://0.0.0.0:2375"), Err(HostError::Tcp));
-        for bad in ["", "unix://", "unix://run/x", "/run/x", "fd://"] {
-            assert_eq!(check(bad), Err(HostError::Unknown(bad.into())));
+        for (text, shown) in [
+            ("unix:///run/hull.sock", "unix:///run/hull.sock"),
+            ("tcp://0.0.0.0:2375", "tcp://0.0.0.0:2375"),
+            ("tcp://example", "tcp://example:2376"),
+            ("tcp://:1", "tcp://127.0.0.1:1"),
+            ("tcp://[::1]:5/", "tcp://[::1]:5"),
+            ("tcp://[::1]", "tcp://[::1]:2376"),
+        ] {
+            assert_eq!(check(text), Ok(shown.into()), "{text}");
         }
+        for bad in [
+            "",
+            "unix://",
+            "unix://run/x",
+            "/run/x",
+            "fd://",
+            "tcp://",
+            "tcp://h:x",
+            "tcp://a/b",
+            "tcp://::1",
+            "tcp://[::1",
+            "tcp://u@h:1",
+        ] {
+            assert_eq!(check(bad), Err(HostError(bad.into())), "{bad}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_port_is_not_opened_without_tls() {
+        let host: Host = "tcp://127.0.0.1:0".parse().unwrap();
+        let error = host.listen(None).await.unwrap_err();
+        assert!(matches!(error, ListenError::Plain(_)), "{error}");
     }
 
     #[test]
@@ -174,19 +267,21 @@ mod tests {
     async fn a_dead_socket_is_replaced_and_a_living_one_is_not() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("sub/hull.sock");
-        let host = Host(path.clone());
-        let living = host.listen().unwrap();
+        let host = Host::Unix(path.clone());
+        let living = host.listen(None).await.unwrap();
         assert_eq!(
             std::fs::metadata(&path).unwrap().permissions().mode() & 0o777,
             0o660
         );
-        assert!(matches!(host.listen(), Err(ListenError::InUse(_))));
+        let twice = host.listen(None).await;
+        assert!(matches!(twice, Err(ListenError::InUse(_))));
         drop(living);
         assert!(!path.exists());
         // A daemon that was killed leaves its socket.
         drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
-        drop(host.listen().unwrap());
+        drop(host.listen(None).await.unwrap());
         std::fs::write(&path, "").unwrap();
-        assert!(matches!(host.listen(), Err(ListenError::NotASocket(_))));
+        let other = host.listen(None).await;
+        assert!(matches!(other, Err(ListenError::NotASocket(_))));
     }
 }

@@ -4,15 +4,21 @@ use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use clap::Parser;
-use hull_daemon::Options;
+use hull_daemon::{Options, Settings};
 use tracing_subscriber::EnvFilter;
 
 fn main() -> ExitCode {
-    let options = Options::parse();
-    let filter = match EnvFilter::try_new(&options.log_level) {
+    let settings = match Settings::load(Options::parse()) {
+        Ok(settings) => settings,
+        Err(error) => {
+            eprintln!("hulld: {error}");
+            return ExitCode::from(2);
+        }
+    };
+    let filter = match EnvFilter::try_new(&settings.log_level) {
         Ok(filter) => filter,
         Err(error) => {
-            eprintln!("hulld: --log-level {}: {error}", options.log_level);
+            eprintln!("hulld: --log-level {}: {error}", settings.log_level);
             return ExitCode::from(2);
         }
     };
@@ -21,7 +27,7 @@ fn main() -> ExitCode {
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal())
         .init();
-    match start(options) {
+    match start(settings) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("hulld: {error:#}");
@@ -30,9 +36,9 @@ fn main() -> ExitCode {
     }
 }
 
-fn start(options: Options) -> anyhow::Result<()> {
+fn start(settings: Settings) -> anyhow::Result<()> {
     tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?
-        .block_on(hull_daemon::run(options))
+        .block_on(hull_daemon::run(settings))
 }

@@ -6,32 +6,44 @@ use clap::Parser;
 use hull_engine::api::{InsecureRegistry, Mirror};
 
 use crate::listen::Host;
+use crate::settings::{CPUS, MEMORY_MIB, SCRATCH_MIB};
 
 /// Runs containers as microVMs and answers the Docker Engine API.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "hulld", version, about)]
 pub struct Options {
-    /// Where images and containers are kept
-    #[arg(
-        long,
-        value_name = "DIR",
-        env = "HULL_DATA_ROOT",
-        default_value = "/var/lib/hull"
-    )]
-    pub data_root: PathBuf,
+    /// Configuration file; flags are above it [default: /etc/hull/config.toml, if it is there]
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
 
-    /// Where sockets and locks are kept
-    #[arg(
-        long,
-        value_name = "DIR",
-        env = "HULL_RUN_DIR",
-        default_value = "/run/hull"
-    )]
-    pub run_dir: PathBuf,
+    /// Where images and containers are kept [default: /var/lib/hull]
+    #[arg(long, value_name = "DIR", env = "HULL_DATA_ROOT")]
+    pub data_root: Option<PathBuf>,
 
-    /// Address to listen on; may be repeated [default: unix://RUN_DIR/hull.sock]
-    #[arg(short = 'H', long = "host", value_name = "unix://PATH")]
+    /// Where sockets and locks are kept [default: /run/hull]
+    #[arg(long, value_name = "DIR", env = "HULL_RUN_DIR")]
+    pub run_dir: Option<PathBuf>,
+
+    /// Address to listen on, unix://PATH or, with --tlsverify, tcp://HOST:PORT; may be repeated
+    /// [default: unix://RUN_DIR/hull.sock]
+    #[arg(short = 'H', long = "host", value_name = "ADDRESS")]
     pub hosts: Vec<Host>,
+
+    /// Serve tcp:// addresses, to clients that show a certificate of --tlscacert
+    #[arg(long)]
+    pub tlsverify: bool,
+
+    /// Who signs the certificates of clients that may use the daemon
+    #[arg(long, value_name = "FILE", requires = "tlsverify")]
+    pub tlscacert: Option<PathBuf>,
+
+    /// The daemon's certificate
+    #[arg(long, value_name = "FILE", requires = "tlsverify")]
+    pub tlscert: Option<PathBuf>,
+
+    /// The daemon's key
+    #[arg(long, value_name = "FILE", requires = "tlsverify")]
+    pub tlskey: Option<PathBuf>,
 
     /// Where hull-vmm is [default: where hulld is]
     #[arg(long, value_name = "DIR", env = "HULL_BIN")]
@@ -65,25 +77,35 @@ pub struct Options {
     )]
     pub boot_deadline: u64,
 
+    /// The memory of a container that is made without --memory [default: 512]
+    #[arg(
+        long,
+        value_name = "MIB",
+        value_parser = clap::value_parser!(u64).range(MEMORY_MIB)
+    )]
+    pub default_memory: Option<u64>,
+
+    /// The CPUs of a container that is made without --cpus [default: 1]
+    #[arg(
+        long,
+        value_name = "N",
+        value_parser = clap::value_parser!(u8).range(i64::from(*CPUS.start())..=i64::from(*CPUS.end()))
+    )]
+    pub default_cpus: Option<u8>,
+
     /// The most that a container can write, for containers that have not been started yet
+    /// [default: 10240]
     #[arg(
         long,
         value_name = "MIB",
         env = "HULL_SCRATCH_SIZE",
-        default_value_t = 10 << 10,
-        value_parser = clap::value_parser!(u64).range(32..=16 << 20)
+        value_parser = clap::value_parser!(u64).range(SCRATCH_MIB)
     )]
-    pub scratch_size: u64,
+    pub scratch_size: Option<u64>,
 
-    /// What to log: error, warn, info, debug, trace, or a tracing filter
-    #[arg(
-        short = 'l',
-        long,
-        value_name = "LEVEL",
-        env = "HULL_LOG",
-        default_value = "info"
-    )]
-    pub log_level: String,
+    /// What to log: error, warn, info, debug, trace, or a tracing filter [default: info]
+    #[arg(short = 'l', long, value_name = "LEVEL", env = "HULL_LOG")]
+    pub log_level: Option<String>,
 }
 
 #[cfg(test)]
@@ -96,14 +118,18 @@ mod tests {
             let options = Options::try_parse_from([&["hulld"], args].concat())?;
             Ok::<_, clap::Error>((options.boot_deadline, options.scratch_size))
         };
-        assert_eq!(parse(&[]).unwrap(), (60, 10 << 10));
+        assert_eq!(parse(&[]).unwrap(), (60, None));
         let given = parse(&["--boot-deadline", "300", "--scratch-size", "64"]);
-        assert_eq!(given.unwrap(), (300, 64));
+        assert_eq!(given.unwrap(), (300, Some(64)));
         for bad in [
             ["--boot-deadline", "0"],
             ["--boot-deadline", "1h"],
             ["--scratch-size", "16"],
             ["--scratch-size", "99999999999"],
+            ["--default-memory", "64"],
+            ["--default-cpus", "0"],
+            ["--default-cpus", "33"],
+            ["--tlskey", "/needs/tlsverify"],
         ] {
             assert!(parse(&bad).is_err(), "{bad:?}");
         }
@@ -118,10 +144,7 @@ mod tests {
             parse(&["-H", "unix:///a", "--host", "unix:///b"]).unwrap(),
             2
         );
-        let error = parse(&["-H", "tcp://:2375"]).unwrap_err().to_string();
-        assert!(
-            error.contains("tcp:// needs TLS, which is not supported by Hull yet"),
-            "{error}"
-        );
+        let error = parse(&["-H", "/run/x"]).unwrap_err().to_string();
+        assert!(error.contains("use unix:///an/absolute/path"), "{error}");
     }
 }

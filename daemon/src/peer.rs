@@ -15,6 +15,7 @@ use tokio::net::UnixStream;
 pub(crate) fn hung_up(
     socket: BorrowedFd<'_>,
 ) -> io::Result<impl Future<Output = io::Result<()>> + use<>> {
+    // Of whatever kind the socket is: what is asked of the copy is its readiness only.
     // Closed on exec, which a plain `dup` is not: no VM may hold a client's connection.
     let copy = StdUnixStream::from(socket.try_clone_to_owned()?);
     copy.set_nonblocking(true)?;

@@ -3,7 +3,6 @@
 use std::io::Write;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use anyhow::Context;
 use hull_engine::Engine;
@@ -15,34 +14,37 @@ use crate::listen::{Host, Listener};
 use crate::lock::RunLock;
 use crate::on_box::OnBox;
 use crate::server::Server;
-use crate::{Options, notify};
+use crate::tls::Acceptor;
+use crate::{Settings, notify};
 
 /// Serves until SIGTERM or SIGINT. VMs live on.
 ///
 /// # Errors
 /// Something that the daemon needs cannot be had; nothing is left running.
-pub async fn run(options: Options) -> anyhow::Result<()> {
+pub async fn run(settings: Settings) -> anyhow::Result<()> {
     // Registered first: a signal that comes during the start is acted on after it.
     let mut terminate = signal(SignalKind::terminate()).context("handle SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("handle SIGINT")?;
     let _ignored = signal(SignalKind::hangup()).context("handle SIGHUP")?;
 
-    prepare(&options.run_dir)?;
-    let _lock = RunLock::acquire(&options.run_dir)?;
-    let hosts = match options.hosts.is_empty() {
-        true => vec![default_host(&options.run_dir)?],
-        false => options.hosts.clone(),
+    prepare(&settings.run_dir)?;
+    let _lock = RunLock::acquire(&settings.run_dir)?;
+    let hosts = match settings.hosts.is_empty() {
+        true => vec![default_host(&settings.run_dir)?],
+        false => settings.hosts.clone(),
     };
+    let identity = settings.tls.as_ref().map(Acceptor::open).transpose()?;
     // Before the engine opens: a second daemon must not get as far as adopting VMs.
-    let listeners = hosts
-        .iter()
-        .map(Host::listen)
-        .collect::<Result<Vec<_>, _>>()?;
-    let engine = Engine::open(engine_options(&options)?)
+    let mut listeners = Vec::new();
+    for host in &hosts {
+        listeners.push(host.listen(identity.as_ref()).await?);
+    }
+    let hosts: Vec<Host> = listeners.iter().map(Listener::host).collect();
+    let engine = Engine::open(engine_options(&settings)?)
         .await
         .context("open the engine")?;
 
-    let registry = OnBox::open(&options.data_root, engine.images().store()).await;
+    let registry = OnBox::open(&settings.data_root, engine.images().store()).await;
 
     let stop = CancellationToken::new();
     let app = App::new(engine.clone(), registry.clone());
@@ -81,7 +83,7 @@ fn default_host(run_dir: &Path) -> anyhow::Result<Host> {
     Ok(format!("unix://{}", run_dir.join("hull.sock").display()).parse()?)
 }
 
-fn engine_options(options: &Options) -> anyhow::Result<hull_engine::api::Options> {
+fn engine_options(settings: &Settings) -> anyhow::Result<hull_engine::api::Options> {
     let own_dir = || -> anyhow::Result<PathBuf> {
         let program = std::env::current_exe().context("find hulld itself")?;
         Ok(program
@@ -89,32 +91,28 @@ fn engine_options(options: &Options) -> anyhow::Result<hull_engine::api::Options
             .context("find hulld's directory")?
             .to_owned())
     };
-    let bin = options.bin_dir.clone().map_or_else(own_dir, Ok)?;
-    let lib = match &options.lib_dir {
+    let bin = settings.bin_dir.clone().map_or_else(own_dir, Ok)?;
+    let lib = match &settings.lib_dir {
         Some(lib) => lib.clone(),
         None => own_dir()?.join("../lib"),
     };
-    let data_root = std::path::absolute(&options.data_root).context("find the data root")?;
-    let run_dir = std::path::absolute(&options.run_dir).context("find the run directory")?;
+    let data_root = std::path::absolute(&settings.data_root).context("find the data root")?;
+    let run_dir = std::path::absolute(&settings.run_dir).context("find the run directory")?;
     let mut engine = hull_engine::api::Options::new(data_root, run_dir, &bin, &lib);
-    engine
-        .registries
-        .insecure
-        .clone_from(&options.insecure_registry);
-    engine
-        .registries
-        .mirrors
-        .clone_from(&options.registry_mirror);
-    if !options.registry_certs.is_empty() {
-        engine
-            .registries
-            .certificates
-            .clone_from(&options.registry_certs);
+    engine.registries.insecure.clone_from(&settings.insecure);
+    engine.registries.mirrors.clone_from(&settings.mirrors);
+    if !settings.certificates.is_empty() {
+        let certificates = &mut engine.registries.certificates;
+        certificates.clone_from(&settings.certificates);
     }
-    let deadline = Duration::from_secs(options.boot_deadline);
-    engine.defaults.boot_deadline = deadline;
-    engine.defaults.call_deadline = engine.defaults.call_deadline.max(deadline);
-    engine.defaults.scratch_bytes = options.scratch_size << 20;
+    let defaults = &mut engine.defaults;
+    defaults.boot_deadline = settings.boot_deadline;
+    defaults.call_deadline = defaults.call_deadline.max(settings.boot_deadline);
+    defaults.memory_mib = settings.memory_mib.unwrap_or(defaults.memory_mib);
+    defaults.vcpus = settings.vcpus.unwrap_or(defaults.vcpus);
+    if let Some(mib) = settings.scratch_mib {
+        defaults.scratch_bytes = mib << 20;
+    }
     Ok(engine)
 }
 

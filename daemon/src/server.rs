@@ -7,6 +7,7 @@
 
 use std::convert::Infallible;
 use std::future::Future;
+use std::io;
 use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,9 +18,10 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request as HttpRequest, Response};
 use hyper_util::rt::TokioIo;
-use tokio::io::AsyncReadExt;
-use tokio::net::UnixStream;
-use tokio::sync::mpsc;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
+use tokio::net::{TcpStream, UnixStream};
+use tokio::sync::{Semaphore, mpsc};
+use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -31,7 +33,12 @@ use crate::http::version::ApiVersion;
 use crate::http::{ApiError, Reply, Request};
 use crate::listen::Listener;
 use crate::peer;
+use crate::tls::Acceptor;
 
+/// How long a client may take to show who it is.
+const HANDSHAKE: Duration = Duration::from_secs(10);
+/// How many may be at it at once.
+const MOST_HANDSHAKES: usize = 256;
 /// How long handlers at work may take when the server ends.
 const GRACE: Duration = Duration::from_secs(5);
 
@@ -64,11 +71,13 @@ impl<App: Clone + Send + Sync + 'static> Server<App> {
         }
     }
 
-    async fn connection(&self, socket: UnixStream, stop: CancellationToken) {
-        let hung_up = match peer::hung_up(socket.as_fd()) {
-            Ok(hung_up) => hung_up,
-            Err(error) => return tracing::warn!(%error, "a connection cannot be watched"),
-        };
+    /// Serves one connection; `hung_up` completes when its client has left.
+    async fn connection(
+        &self,
+        socket: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
+        hung_up: impl Future<Output = io::Result<()>> + Send,
+        stop: CancellationToken,
+    ) {
         let gone = stop.child_token();
         let (taken, mut hijacks) = mpsc::channel(1);
         let service = service_fn(|request| self.answer(request, gone.clone(), taken.clone()));
@@ -103,7 +112,7 @@ impl<App: Clone + Send + Sync + 'static> Server<App> {
             }
         };
         let parts = connection.into_parts();
-        let (reader, writer) = parts.io.into_inner().into_split();
+        let (reader, writer) = tokio::io::split(parts.io.into_inner());
         let raw = RawConnection {
             reader: Box::new(std::io::Cursor::new(parts.read_buf).chain(reader)),
             writer: Box::new(writer),
@@ -185,15 +194,27 @@ async fn accept<App: Clone + Send + Sync + 'static>(
     tasks: TaskTracker,
     stop: CancellationToken,
 ) {
+    let handshakes = Arc::new(Semaphore::new(MOST_HANDSHAKES));
     loop {
         let accepted = tokio::select! {
-            accepted = listener.socket.accept() => accepted,
+            accepted = next(&listener) => accepted,
             () = stop.cancelled() => return,
         };
-        match accepted {
-            Ok((socket, _)) => {
+        let watched = accepted.and_then(|socket| Ok((socket.hung_up()?, socket)));
+        match watched {
+            Ok((hung_up, socket)) => {
                 let (server, stop) = (server.clone(), stop.clone());
-                tasks.spawn(async move { server.connection(socket, stop).await });
+                let handshakes = handshakes.clone();
+                tasks.spawn(async move {
+                    match socket {
+                        Socket::Unix(socket) => server.connection(socket, hung_up, stop).await,
+                        Socket::Tls(socket, acceptor) => {
+                            if let Some(socket) = greet(socket, &acceptor, &handshakes).await {
+                                server.connection(socket, hung_up, stop).await;
+                            }
+                        }
+                    }
+                });
             }
             Err(error) => {
                 // Out of descriptors, most likely: give connections a moment to end.
@@ -201,6 +222,53 @@ async fn accept<App: Clone + Send + Sync + 'static>(
                 tokio::time::sleep(Duration::from_millis(100)).await;
             }
         }
+    }
+}
+
+/// A connection that nothing has been said on.
+enum Socket {
+    Unix(UnixStream),
+    Tls(TcpStream, Acceptor),
+}
+
+impl Socket {
+    fn hung_up(&self) -> io::Result<impl Future<Output = io::Result<()>> + use<>> {
+        match self {
+            Self::Unix(socket) => peer::hung_up(socket.as_fd()),
+            Self::Tls(socket, _) => peer::hung_up(socket.as_fd()),
+        }
+    }
+}
+
+async fn next(listener: &Listener) -> io::Result<Socket> {
+    match listener {
+        Listener::Unix(unix) => Ok(Socket::Unix(unix.socket.accept().await?.0)),
+        Listener::Tls(socket, acceptor) => {
+            let (socket, _) = socket.accept().await?;
+            socket.set_nodelay(true)?;
+            Ok(Socket::Tls(socket, acceptor.clone()))
+        }
+    }
+}
+
+/// The handshake, which anyone may begin: bounded in time and in number.
+async fn greet(
+    socket: TcpStream,
+    acceptor: &Acceptor,
+    handshakes: &Semaphore,
+) -> Option<TlsStream<TcpStream>> {
+    let peer = socket.peer_addr().ok();
+    let Ok(_turn) = handshakes.try_acquire() else {
+        tracing::debug!(?peer, "too many clients are being greeted");
+        return None;
+    };
+    match tokio::time::timeout(HANDSHAKE, acceptor.accept(socket)).await {
+        Ok(Ok(socket)) => Some(socket),
+        Ok(Err(error)) => {
+            tracing::debug!(?peer, %error, "a client may not be served");
+            None
+        }
+        Err(_) => None,
     }
 }
 

@@ -54,7 +54,7 @@ impl Framing {
             true => self.media_type(request.version),
             false => Self::Raw.media_type(request.version),
         };
-        Head {
+        Head::Stream {
             upgrade,
             media_type,
         }

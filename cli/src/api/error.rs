@@ -14,7 +14,12 @@ pub(crate) enum Error {
     Told { message: String },
     #[error("{message}")]
     Wait { message: String },
-    #[error("lost the connection to the daemon: {source}")]
+    #[error("cannot agree on TLS with the Hull daemon at {host}: {source}")]
+    Tls {
+        host: String,
+        source: std::io::Error,
+    },
+    #[error("lost the connection to the daemon: {}", reasons(source))]
     Http {
         #[from]
         source: hyper::Error,
@@ -38,6 +43,12 @@ pub(crate) enum Error {
     Client { source: bollard::errors::Error },
 }
 
+/// An error with what caused it: that a daemon takes no certificate of ours is three deep.
+fn reasons(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
+}
+
 impl Error {
     pub(crate) fn uri(source: hyper::http::uri::InvalidUri) -> Error {
         Error::Address { source }
@@ -50,7 +61,10 @@ impl Error {
 
     /// There is no daemon; asking it again for another object would say the same.
     pub(crate) fn is_unreachable(&self) -> bool {
-        matches!(self, Error::Unreachable { .. } | Error::Denied { .. })
+        matches!(
+            self,
+            Error::Unreachable { .. } | Error::Denied { .. } | Error::Tls { .. }
+        )
     }
 
     /// Carries this error through `bollard`, out of which [`From`] takes it again.

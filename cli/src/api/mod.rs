@@ -12,6 +12,7 @@ mod frames;
 mod hijack;
 mod lines;
 mod registry;
+mod tls;
 mod transport;
 
 use bollard::{ClientVersion, Docker};
@@ -28,8 +29,9 @@ pub(crate) use files::path_stat;
 pub(crate) use frames::{Channel, Demux};
 pub(crate) use hijack::{Chunks, Hijacked, StreamKind};
 pub(crate) use lines::{JsonLines, Message, Progress};
-pub(crate) use transport::Endpoint;
+pub(crate) use tls::{Tls, TlsFiles};
 use transport::Transport;
+pub(crate) use transport::{Endpoint, PLAIN_PORT, TLS_PORT};
 
 /// The newest API this client speaks; an older daemon is met at its own.
 const NEWEST: ClientVersion = ClientVersion {
@@ -99,8 +101,8 @@ impl Waiting {
 
 impl Client {
     /// Pings the daemon at `endpoint` and agrees on an API version with it.
-    pub(crate) async fn connect(endpoint: Endpoint) -> Result<Client, Error> {
-        let transport = Transport::new(endpoint);
+    pub(crate) async fn connect(endpoint: Endpoint, tls: Option<Tls>) -> Result<Client, Error> {
+        let transport = Transport::new(endpoint, tls);
         let ping = empty(Method::GET, "/_ping");
         let response = transport.send(ping).await?;
         let version = response

@@ -7,7 +7,6 @@
 use std::fmt;
 use std::io::{self, ErrorKind};
 use std::path::PathBuf;
-use std::str::FromStr;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -20,6 +19,12 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 
 use super::Error;
+use super::tls::Tls;
+
+/// Docker's port for an API without TLS.
+pub(crate) const PLAIN_PORT: u16 = 2375;
+/// And with it.
+pub(crate) const TLS_PORT: u16 = 2376;
 
 /// Where a daemon listens.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,10 +41,9 @@ pub(crate) struct EndpointError {
     text: String,
 }
 
-impl FromStr for Endpoint {
-    type Err = EndpointError;
-
-    fn from_str(text: &str) -> Result<Endpoint, EndpointError> {
+impl Endpoint {
+    /// `port` is that of an address without one.
+    pub(crate) fn parse(text: &str, port: u16) -> Result<Endpoint, EndpointError> {
         let bad = || EndpointError {
             text: text.to_owned(),
         };
@@ -47,13 +51,12 @@ impl FromStr for Endpoint {
             Some(("unix", path)) if !path.is_empty() => Ok(Endpoint::Unix(path.into())),
             Some(("tcp" | "http", address)) => {
                 let address = address.trim_end_matches('/');
-                let port = address
+                let given = address
                     .rsplit_once(':')
                     .map(|(_, port)| port.parse::<u16>());
-                match (address.is_empty(), port) {
+                match (address.is_empty(), given) {
                     (false, Some(Ok(_))) => Ok(Endpoint::Tcp(address.to_owned())),
-                    // Docker's port for an API without TLS.
-                    (false, None) => Ok(Endpoint::Tcp(format!("{address}:2375"))),
+                    (false, None) => Ok(Endpoint::Tcp(format!("{address}:{port}"))),
                     _ => Err(bad()),
                 }
             }
@@ -77,12 +80,15 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection for T {}
 #[derive(Debug, Clone)]
 pub(super) struct Transport {
     endpoint: Arc<Endpoint>,
+    /// For TCP; a local socket has none.
+    tls: Option<Tls>,
 }
 
 impl Transport {
-    pub(super) fn new(endpoint: Endpoint) -> Transport {
+    pub(super) fn new(endpoint: Endpoint, tls: Option<Tls>) -> Transport {
         Transport {
             endpoint: Arc::new(endpoint),
+            tls,
         }
     }
 
@@ -100,10 +106,7 @@ impl Transport {
         request
             .headers_mut()
             .insert(HOST, HeaderValue::from_static("hull"));
-        let connection = self
-            .connect()
-            .await
-            .map_err(|source| self.refused(&source))?;
+        let connection = self.connect().await?;
         let (mut sender, driver) = http1::handshake(TokioIo::new(connection)).await?;
         tokio::spawn(async move {
             // Whatever ends the connection early reaches the reader of the body as well.
@@ -112,13 +115,23 @@ impl Transport {
         Ok(sender.send_request(request).await?)
     }
 
-    async fn connect(&self) -> io::Result<Box<dyn Connection>> {
+    async fn connect(&self) -> Result<Box<dyn Connection>, Error> {
+        let refused = |source| self.refused(&source);
         Ok(match self.endpoint.as_ref() {
-            Endpoint::Unix(path) => Box::new(UnixStream::connect(path).await?),
+            Endpoint::Unix(path) => Box::new(UnixStream::connect(path).await.map_err(refused)?),
             Endpoint::Tcp(address) => {
-                let stream = TcpStream::connect(address).await?;
-                stream.set_nodelay(true)?;
-                Box::new(stream)
+                let stream = TcpStream::connect(address).await.map_err(refused)?;
+                stream.set_nodelay(true).map_err(refused)?;
+                match &self.tls {
+                    None => Box::new(stream),
+                    Some(tls) => {
+                        let agreed = tls.connect(address, stream).await;
+                        Box::new(agreed.map_err(|source| Error::Tls {
+                            host: self.endpoint.to_string(),
+                            source,
+                        })?)
+                    }
+                }
             }
         })
     }
@@ -152,8 +165,7 @@ mod tests {
             ("ssh://h", None),
             ("/run/hull.sock", None),
         ] {
-            let read = text
-                .parse::<Endpoint>()
+            let read = Endpoint::parse(text, PLAIN_PORT)
                 .ok()
                 .map(|endpoint| endpoint.to_string());
             assert_eq!(read.as_deref(), expected, "{text}");

@@ -48,7 +48,7 @@ use crate::failure::Failure;
 
 /// Does what the command line says; the status is what the process exits with.
 pub(crate) async fn execute(cli: Cli) -> Result<u8, Failure> {
-    let host = Host::resolve(cli.global.host.as_deref(), |name| std::env::var(name).ok())?;
+    let host = Host::resolve(&cli.global, |name| std::env::var(name).ok())?;
     match cli.verb {
         Verb::Completion(args) => completion::run(&args),
         Verb::Doctor(args) => doctor::run(args).await,

@@ -12,11 +12,6 @@ use crate::http::route::Router;
 const NOT_YET: &[(Method, &str, &str)] = &[
     (Method::POST, "/build", "building images"),
     (Method::POST, "/build/cancel", "building images"),
-    (
-        Method::GET,
-        "/containers/{id}/attach/ws",
-        "attaching over a WebSocket",
-    ),
     (Method::POST, "/grpc", "BuildKit"),
     (Method::POST, "/networks/create", "user networks"),
     (Method::POST, "/networks/{id}/connect", "user networks"),

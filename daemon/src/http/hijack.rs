@@ -16,11 +16,16 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio_util::sync::CancellationToken;
 
 /// What goes in the hijacked connection's head.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Head {
-    /// 101 and `Upgrade`, or 200.
-    pub(crate) upgrade: bool,
-    pub(crate) media_type: &'static str,
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Head {
+    /// Docker's own kind.
+    Stream {
+        /// 101 and `Upgrade`, or 200.
+        upgrade: bool,
+        media_type: &'static str,
+    },
+    /// 101 with the key that answers the client's.
+    WebSocket { accept: String },
 }
 
 /// The reply of a handler that wants the connection.
@@ -36,7 +41,7 @@ pub(crate) type Session =
 /// A connection after its head.
 pub(crate) struct RawConnection {
     pub(crate) reader: Box<dyn AsyncRead + Send + Unpin>,
-    /// Dropping or shutting it down ends the client's reading side.
+    /// Shutting it down ends the client's reading side.
     pub(crate) writer: Box<dyn AsyncWrite + Send + Unpin>,
     /// Cancelled when the client is gone altogether, or the server ends.
     pub(crate) gone: CancellationToken,
@@ -66,15 +71,22 @@ impl Hijack {
 
 impl Head {
     fn bytes(self, headers: &HeaderMap) -> Bytes {
-        let status = if self.upgrade {
-            "101 UPGRADED"
-        } else {
-            "200 OK"
+        let mut head = match self {
+            Self::Stream {
+                upgrade: true,
+                media_type,
+            } => format!(
+                "HTTP/1.1 101 UPGRADED\r\nContent-Type: {media_type}\r\n\
+                 Connection: Upgrade\r\nUpgrade: tcp\r\n"
+            ),
+            Self::Stream { media_type, .. } => {
+                format!("HTTP/1.1 200 OK\r\nContent-Type: {media_type}\r\n")
+            }
+            Self::WebSocket { accept } => format!(
+                "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\
+                 Connection: Upgrade\r\nSec-WebSocket-Accept: {accept}\r\n"
+            ),
         };
-        let mut head = format!("HTTP/1.1 {status}\r\nContent-Type: {}\r\n", self.media_type);
-        if self.upgrade {
-            head.push_str("Connection: Upgrade\r\nUpgrade: tcp\r\n");
-        }
         for (name, value) in headers {
             // Both are ours and printable; writing to a string cannot fail.
             let value = value.to_str().unwrap_or_default();
@@ -110,7 +122,7 @@ mod tests {
             HeaderValue::from_static("x"),
         );
         let head = |upgrade| {
-            Head {
+            Head::Stream {
                 upgrade,
                 media_type: "a/b",
             }
@@ -123,6 +135,11 @@ mod tests {
         assert_eq!(
             head(false),
             "HTTP/1.1 200 OK\r\nContent-Type: a/b\r\nApi-Version: x\r\n\r\n"
+        );
+        let accept = "key".to_owned();
+        assert_eq!(
+            Head::WebSocket { accept }.bytes(&headers),
+            "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: key\r\nApi-Version: x\r\n\r\n"
         );
     }
 }

@@ -101,7 +101,7 @@ struct Running {
     _dir: tempfile::TempDir,
 }
 
-fn start(tty: bool) -> Running {
+async fn start(tty: bool) -> Running {
     let mut router = Router::new();
     router.add(Method::GET, "/_ping", async |_, _| {
         Ok(Reply::empty(hyper::StatusCode::OK))
@@ -122,7 +122,7 @@ fn start(tty: bool) -> Running {
         },
         router,
     );
-    let serving = tokio::spawn(server.serve(vec![host.listen().unwrap()], stop.clone()));
+    let serving = tokio::spawn(server.serve(vec![host.listen(None).await.unwrap()], stop.clone()));
     Running {
         path,
         attached,
@@ -175,7 +175,7 @@ const UPGRADE: &str = "POST /v1.50/containers/x/attach?stream=1 HTTP/1.1\r\nHost
 
 #[tokio::test]
 async fn known_routes_say_who_answers_and_unknown_ones_do_not() {
-    let server = start(false);
+    let server = start(false).await;
     let ping = server
         .answer("GET /v1.51/_ping HTTP/1.1\r\nHost: d\r\n\r\n")
         .await;
@@ -207,7 +207,7 @@ async fn known_routes_say_who_answers_and_unknown_ones_do_not() {
 
 #[tokio::test]
 async fn other_api_versions_are_refused_in_the_form_they_know() {
-    let server = start(false);
+    let server = start(false).await;
     let new = server
         .answer("GET /v1.99/_ping HTTP/1.1\r\nHost: d\r\n\r\n")
         .await;
@@ -232,7 +232,7 @@ async fn other_api_versions_are_refused_in_the_form_they_know() {
 
 #[tokio::test]
 async fn a_client_that_shuts_its_side_down_still_gets_all_output() {
-    let mut server = start(false);
+    let mut server = start(false).await;
     let mut socket = server.send(UPGRADE).await;
     let answer = head(&mut socket).await;
     assert!(answer.starts_with("HTTP/1.1 101 UPGRADED\r\nContent-Type: application/vnd.docker.multiplexed-stream\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n"), "{answer}");
@@ -251,7 +251,7 @@ async fn a_client_that_shuts_its_side_down_still_gets_all_output() {
 
 #[tokio::test]
 async fn input_that_came_with_the_request_is_not_lost() {
-    let mut server = start(true);
+    let mut server = start(true).await;
     let mut socket = server.send(&format!("{UPGRADE}typed early")).await;
     assert!(
         head(&mut socket)
@@ -269,7 +269,7 @@ async fn input_that_came_with_the_request_is_not_lost() {
 
 #[tokio::test]
 async fn output_ends_though_the_client_is_still_sending() {
-    let mut server = start(true);
+    let mut server = start(true).await;
     let mut socket = server.send(UPGRADE).await;
     head(&mut socket).await;
     let process = deadline(server.attached.recv()).await.unwrap();
@@ -282,7 +282,7 @@ async fn output_ends_though_the_client_is_still_sending() {
 
 #[tokio::test]
 async fn without_an_upgrade_the_same_bytes_follow_a_200() {
-    let mut server = start(false);
+    let mut server = start(false).await;
     let request = "POST /containers/x/attach HTTP/1.1\r\nHost: d\r\nContent-Type: application/json\r\nContent-Length: 3\r\n\r\n{}\n";
     let mut socket = server.send(&format!("{request}in")).await;
     let answer = head(&mut socket).await;
@@ -308,7 +308,7 @@ async fn without_an_upgrade_the_same_bytes_follow_a_200() {
 
 #[tokio::test]
 async fn a_connection_serves_requests_until_one_takes_it() {
-    let mut server = start(false);
+    let mut server = start(false).await;
     let ping = "GET /_ping HTTP/1.1\r\nHost: d\r\n\r\n";
     let fail = "POST /containers/x/attach HTTP/1.1\r\nHost: d\r\nUpgrade: tcp\r\nConnection: Upgrade\r\nContent-Type: application/json\r\nContent-Length: 13\r\n\r\n{\"fail\":true}";
     let mut socket = server.send(&format!("{ping}{fail}{UPGRADE}")).await;
@@ -328,7 +328,7 @@ async fn a_connection_serves_requests_until_one_takes_it() {
 
 #[tokio::test]
 async fn a_stream_s_head_comes_before_its_body() {
-    let server = start(false);
+    let server = start(false).await;
     let request = "POST /v1.50/containers/x/wait HTTP/1.1\r\nHost: d\r\nContent-Length: 0\r\n\r\n";
     let mut socket = server.send(request).await;
     let answer = head(&mut socket).await;
@@ -338,7 +338,7 @@ async fn a_stream_s_head_comes_before_its_body() {
 
 #[tokio::test]
 async fn a_stream_notices_that_its_client_is_gone_and_only_then() {
-    let mut server = start(false);
+    let mut server = start(false).await;
     let request = "POST /containers/x/wait HTTP/1.1\r\nHost: d\r\nContent-Length: 0\r\n\r\n";
     let mut socket = server.send(request).await;
     head(&mut socket).await;
@@ -354,7 +354,7 @@ async fn a_stream_notices_that_its_client_is_gone_and_only_then() {
 
 #[tokio::test]
 async fn an_attached_client_that_vanishes_ends_its_input() {
-    let mut server = start(true);
+    let mut server = start(true).await;
     let mut socket = server.send(UPGRADE).await;
     head(&mut socket).await;
     let mut process = deadline(server.attached.recv()).await.unwrap();
@@ -365,7 +365,7 @@ async fn an_attached_client_that_vanishes_ends_its_input() {
 
 #[tokio::test]
 async fn stopping_cuts_streams_off_and_leaves_no_socket() {
-    let mut server = start(false);
+    let mut server = start(false).await;
     let mut waiting = server
         .send("POST /containers/x/wait HTTP/1.1\r\nHost: d\r\nContent-Length: 0\r\n\r\n")
         .await;
@@ -395,7 +395,7 @@ async fn programs_that_are_started_do_not_inherit_connections() {
             .count()
     };
     let before = sockets();
-    let mut server = start(false);
+    let mut server = start(false).await;
     let mut socket = server.send(UPGRADE).await;
     head(&mut socket).await;
     let _process = deadline(server.attached.recv()).await.unwrap();

@@ -10,6 +10,8 @@ pub(crate) struct Daemon {
     child: Child,
     /// `None` only while it is handed on.
     dir: Option<tempfile::TempDir>,
+    /// Where it says that it listens.
+    addresses: Vec<String>,
 }
 
 /// A command that runs `hulld` on directories below `dir`.
@@ -35,6 +37,23 @@ impl Daemon {
         Self::start_in(tempfile::tempdir().unwrap(), options)
     }
 
+    /// The same, on more addresses than its own socket.
+    pub(crate) fn start_on(hosts: &[&str], options: &[&str]) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let own = format!("unix://{}", dir.path().join("run/hull.sock").display());
+        let hosts = std::iter::once(&*own).chain(hosts.iter().copied());
+        let options: Vec<&str> = hosts
+            .flat_map(|host| ["-H", host])
+            .chain(options.iter().copied())
+            .collect();
+        Self::start_in(dir, &options)
+    }
+
+    /// Where it listens, its own socket first.
+    pub(crate) fn addresses(&self) -> &[String] {
+        &self.addresses
+    }
+
     fn start_in(dir: tempfile::TempDir, options: &[&str]) -> Self {
         let log = std::fs::File::create(dir.path().join("log")).unwrap();
         let child = hulld(dir.path())
@@ -46,11 +65,15 @@ impl Daemon {
         let mut daemon = Self {
             child,
             dir: Some(dir),
+            addresses: Vec::new(),
         };
         let mut line = String::new();
         let stdout = daemon.child.stdout.take().unwrap();
         BufReader::new(stdout).read_line(&mut line).unwrap();
-        assert_eq!(line, format!("hulld ready: {}\n", daemon.host()));
+        let ready = line.trim_end().strip_prefix("hulld ready: ");
+        let addresses = ready.expect("it is ready").split(' ');
+        daemon.addresses = addresses.map(str::to_owned).collect();
+        assert_eq!(daemon.addresses[0], daemon.host());
         daemon
     }
 

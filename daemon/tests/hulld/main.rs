@@ -2,6 +2,8 @@
 
 mod archives;
 mod between;
+mod certificates;
+mod config;
 mod docker_cli;
 mod harness;
 mod images;
@@ -10,3 +12,5 @@ mod on_box;
 mod peer;
 mod process;
 mod registries;
+mod tls;
+mod websocket;

@@ -70,22 +70,6 @@ fn a_second_daemon_on_the_same_socket_is_refused() {
 }
 
 #[test]
-fn tcp_without_tls_is_refused() {
-    let dir = tempfile::tempdir().unwrap();
-    let run: Run = hulld(dir.path())
-        .args(["-H", "tcp://0.0.0.0:2375"])
-        .output()
-        .unwrap()
-        .into();
-    assert_eq!(run.code, 2, "{run:?}");
-    assert!(
-        run.stderr
-            .contains("tcp:// needs TLS, which is not supported by Hull yet"),
-        "{run:?}"
-    );
-}
-
-#[test]
 fn the_service_manager_is_told() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("notify");

@@ -16,7 +16,7 @@ pub(super) async fn attach(app: App, request: Request) -> Result<Reply, ApiError
     })))
 }
 
-fn options(request: &Request) -> Result<AttachOptions, ApiError> {
+pub(super) fn options(request: &Request) -> Result<AttachOptions, ApiError> {
     let query = &request.query;
     Ok(AttachOptions {
         stream: query.flag("stream"),

@@ -1,6 +1,7 @@
 //! Containers.
 
 mod attach;
+mod attach_ws;
 mod create;
 mod files;
 mod inspect;
@@ -29,8 +30,10 @@ pub(super) fn routes(router: &mut Router<App>) {
     router.add(get.clone(), "/containers/{id}/json", inspect::inspect);
     router.add(get.clone(), "/containers/{id}/logs", logs::logs);
     router.add(get.clone(), "/containers/{id}/top", process::top);
-    router.add(post.clone(), "/containers/{id}/attach", attach::attach);
     router.add(get.clone(), "/containers/{id}/stats", stats::stats);
+    router.add(post.clone(), "/containers/{id}/attach", attach::attach);
+    let socket = "/containers/{id}/attach/ws";
+    router.add(get.clone(), socket, attach_ws::attach);
     router.add(post.clone(), "/containers/{id}/wait", wait::wait);
     router.add(post.clone(), "/containers/{id}/start", lifecycle::start);
     router.add(post.clone(), "/containers/{id}/stop", lifecycle::stop);
