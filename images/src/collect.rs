@@ -5,7 +5,7 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-use rusqlite::{Transaction, TransactionBehavior, params};
+use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 
 use crate::digest::{ChainId, Digest};
 use crate::error::StoreError;
@@ -90,14 +90,12 @@ impl Inner {
         collected: &mut Collected,
     ) -> Result<(), StoreError> {
         let text = digest.to_string();
-        let query = format!(
-            "SELECT NOT EXISTS (SELECT 1 FROM image_blobs WHERE blob = ?1)
-             AND {NO_REPOSITORY} AND {NO_PIN}"
-        );
-        if !tx.query_row(&query, [&text], |row| row.get::<_, bool>(0))? {
+        let mut free = tx.prepare_cached(&format!("SELECT {NO_PIN}"))?;
+        if is_recorded(tx, digest)? || !free.query_row([&text], |row| row.get::<_, bool>(0))? {
             return Ok(());
         }
         tx.execute("DELETE FROM blob_diffs WHERE blob = ?", [&text])?;
+        self.forget_bytes(tx, &text)?;
         if let Some(bytes) = unlink(&self.layout.blob(digest))? {
             collected.blobs += 1;
             collected.bytes += bytes;
@@ -126,6 +124,15 @@ impl Inner {
         collected.bytes += bytes;
         Ok(true)
     }
+}
+
+/// Whether a record refers to a blob: then its file is durable, or its bytes are recorded.
+pub(crate) fn is_recorded(db: &Connection, digest: &Digest) -> Result<bool, StoreError> {
+    let query = format!(
+        "SELECT NOT (NOT EXISTS (SELECT 1 FROM image_blobs WHERE blob = ?1) AND {NO_REPOSITORY})"
+    );
+    let mut statement = db.prepare_cached(&query)?;
+    Ok(statement.query_row([digest.to_string()], |row| row.get(0))?)
 }
 
 /// Removes a file and says how much disk it took; `None` if it was not there.

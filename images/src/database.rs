@@ -16,7 +16,7 @@ use rusqlite::{Connection, Row, TransactionBehavior};
 use crate::error::StoreError;
 
 /// Never changed, only added to: what a step made is on people's disks.
-const STEPS: &[&str] = &[IMAGES, REGISTRY, CACHED];
+const STEPS: &[&str] = &[IMAGES, REGISTRY, CACHED, UNSYNCED];
 
 const IMAGES: &str = "
 CREATE TABLE images (
@@ -142,6 +142,19 @@ CREATE TABLE registry_cached (
 ) STRICT;
 ";
 
+/// Small blobs that are durable here before they are as files (see `unsynced`).
+const UNSYNCED: &str = "
+CREATE TABLE unsynced (
+    id    INTEGER PRIMARY KEY AUTOINCREMENT,  -- later ones have greater ones, always
+    blob  TEXT NOT NULL,
+    bytes BLOB NOT NULL
+) STRICT;
+CREATE INDEX unsynced_by_blob ON unsynced (blob);
+";
+
+/// A checkpoint stops whoever commits, and costs two syncs: rather one each 16 MiB than each 4.
+const CHECKPOINT_PAGES: i64 = 4096;
+
 pub(crate) fn open(path: &Path) -> Result<Connection, StoreError> {
     let mut db = Connection::open(path)?;
     db.busy_timeout(Duration::from_secs(30))?;
@@ -149,6 +162,7 @@ pub(crate) fn open(path: &Path) -> Result<Connection, StoreError> {
     // A commit is on disk when it returns: it is what makes a synced file count.
     db.pragma_update(None, "synchronous", "full")?;
     db.pragma_update(None, "foreign_keys", "on")?;
+    db.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
     let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let found: i64 = tx.pragma_query_value(None, "user_version", |row| row.get(0))?;
     let known = STEPS.len() as i64;
@@ -160,6 +174,14 @@ pub(crate) fn open(path: &Path) -> Result<Connection, StoreError> {
         tx.pragma_update(None, "user_version", known)?;
     }
     tx.commit()?;
+    Ok(db)
+}
+
+/// A second connection to a database that is open, for queries.
+pub(crate) fn open_to_read(path: &Path) -> Result<Connection, StoreError> {
+    let db = Connection::open(path)?;
+    db.busy_timeout(Duration::from_secs(30))?;
+    db.pragma_update(None, "query_only", "on")?;
     Ok(db)
 }
 

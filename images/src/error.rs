@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::digest::Digest;
 
@@ -31,6 +32,11 @@ pub enum StoreError {
     },
     #[error("image {0} is not in the store")]
     Gone(crate::digest::ImageId),
+    /// Of a transaction that several shared.
+    #[error("{0}")]
+    Together(Arc<StoreError>),
+    #[error("image database: the transaction was given up")]
+    GivenUp,
 }
 
 impl StoreError {
@@ -53,6 +59,7 @@ impl StoreError {
             StoreError::Database(error) => {
                 error.sqlite_error_code() == Some(rusqlite::ErrorCode::DiskFull)
             }
+            StoreError::Together(error) => error.is_disk_full(),
             _ => false,
         }
     }

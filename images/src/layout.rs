@@ -9,10 +9,11 @@
 //!     spool-<n>                a blob of which the digest is not known yet
 //!     layer-<n>                a layer that is being unpacked
 //!   uploads/<id>               what the registry was sent of a blob so far (see `repositories`)
+//!   uploads/rescued-<hex>      a blob that is written again after a crash (see `unsynced`)
 //! ```
 //!
 //! A file under `blobs` or `layers` is complete and durable: it was written under `tmp`, synced and
-//! renamed. It never changes after.
+//! renamed; or it is small, and the database makes it durable. It never changes after.
 
 use std::path::{Path, PathBuf};
 
@@ -81,6 +82,10 @@ impl Layout {
 
     pub(crate) fn upload(&self, id: &UploadId) -> PathBuf {
         self.uploads().join(id.to_string())
+    }
+
+    pub(crate) fn rescued(&self, digest: &Digest) -> PathBuf {
+        self.uploads().join(format!("rescued-{}", digest.hex()))
     }
 
     /// The blob that a file name in [`Layout::blobs`] stands for.

@@ -49,6 +49,7 @@ pub mod tar;
 mod transfer;
 mod turns;
 mod unpack;
+mod unsynced;
 mod words;
 
 pub use change::ChangeError;

@@ -37,7 +37,11 @@ pub(crate) struct Inner {
     pub(crate) options: Options,
     pub(crate) unpacking: Turns,
     pub(crate) compressing: Turns,
+    /// Held by who syncs small blobs.
+    pub(crate) settling: Mutex<()>,
     database: Mutex<Connection>,
+    /// Sees what is committed, also while `database` waits for the disk.
+    reader: Mutex<Connection>,
 }
 
 /// What strangers' archives may ask for.
@@ -78,11 +82,14 @@ impl Store {
         }
         let inner = Inner {
             database: Mutex::new(database::open(&layout.database())?),
+            reader: Mutex::new(database::open_to_read(&layout.database())?),
             layout,
             options,
             unpacking: Turns::default(),
             compressing: Turns::default(),
+            settling: Mutex::default(),
         };
+        inner.recover()?;
         let collected = inner.collect()?;
         if collected != Collected::default() {
             tracing::info!(?collected, "removed what nothing refers to");
@@ -141,6 +148,11 @@ impl Inner {
     pub(crate) fn database(&self) -> MutexGuard<'_, Connection> {
         // A panic elsewhere leaves no half change: transactions roll back when dropped.
         self.database.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// For queries alone.
+    pub(crate) fn reader(&self) -> MutexGuard<'_, Connection> {
+        self.reader.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn tag(

@@ -177,6 +177,11 @@ impl Registry {
         }
     }
 
+    /// Syncs the files of small blobs, which are durable without them. Blocks.
+    pub(crate) fn settle(&self) -> Result<usize, RepositoryError> {
+        self.inner.repositories.settle()
+    }
+
     /// Answers a request.
     pub(crate) async fn answer(
         self,

@@ -20,6 +20,9 @@ use crate::tls::TlsError;
 /// Where a registry listens if nothing else is said: for this machine only.
 const ADDRESS: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 5000);
 
+/// How long small blobs gather before their files are synced.
+const SETTLE: Duration = Duration::from_secs(5);
+
 /// Why a registry cannot run.
 #[derive(Debug, thiserror::Error)]
 pub enum ServiceError {
@@ -82,9 +85,10 @@ impl Service {
             untagged: config.collect.untagged == Untagged::Keep,
         };
         let sweeping = sweep(registry.clone(), config.collect.every, keep, stop.clone());
+        let settling = settle(registry.clone(), stop.clone());
         let serving = serve(registry.clone(), listening, connections, stop.clone());
         let serving = tokio::spawn(async move {
-            tokio::join!(serving, sweeping);
+            tokio::join!(serving, sweeping, settling);
             registry.close();
         });
         Ok(Service {
@@ -127,6 +131,23 @@ async fn sweep(registry: Registry, every: Duration, keep: Keep, stop: Cancellati
             Ok(Ok(swept)) => tracing::info!(?swept, "swept"),
             Ok(Err(error)) => tracing::warn!(%error, "cannot sweep"),
             Err(error) => tracing::error!(%error, "a sweep failed"),
+        }
+    }
+}
+
+/// Brings to their files, many at once, what small blobs left to be synced later.
+async fn settle(registry: Registry, stop: CancellationToken) {
+    let mut last = false;
+    while !last {
+        last = tokio::select! {
+            () = tokio::time::sleep(SETTLE) => false,
+            () = stop.cancelled() => true,
+        };
+        let registry = registry.clone();
+        match tokio::task::spawn_blocking(move || registry.settle()).await {
+            Ok(Ok(blobs)) => tracing::debug!(blobs, "settled"),
+            Ok(Err(error)) => tracing::warn!(%error, "cannot sync small blobs"),
+            Err(error) => tracing::error!(%error, "syncing small blobs failed"),
         }
     }
 }

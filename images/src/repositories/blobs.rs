@@ -38,18 +38,24 @@ impl Repositories {
         repository: &RepositoryName,
         digest: &ContentDigest,
     ) -> Result<Blob, RepositoryError> {
-        let db = self.store.database();
+        let unknown = || RepositoryError::NoBlob(Box::new(*digest));
+        let db = self.store.reader();
         let id = find(&db, repository).map_err(|error| no_blob(error, digest))?;
-        let (blob, touched) =
-            row(&db, id, digest)?.ok_or(RepositoryError::NoBlob(Box::new(*digest)))?;
+        let (blob, touched) = row(&db, id, digest)?.ok_or_else(unknown)?;
+        drop(db);
         let now = now();
         if now.saturating_sub(touched) > TOUCH {
-            let noted = db
+            let noted = self
+                .store
+                .database()
                 .prepare_cached(
                     "UPDATE registry_blobs SET touched = ? WHERE repository = ? AND digest = ?",
                 )?
                 .execute(params![now, id, digest.to_string()]);
-            unless_full(noted)?;
+            // Swept since it was found.
+            if unless_full(noted)? == Some(0) {
+                return Err(unknown());
+            }
         }
         Ok(blob)
     }
@@ -60,7 +66,7 @@ impl Repositories {
         repository: &RepositoryName,
         digest: &ContentDigest,
     ) -> Result<BlobFile, RepositoryError> {
-        let db = self.store.database();
+        let db = self.store.reader();
         let id = find(&db, repository).map_err(|error| no_blob(error, digest))?;
         let (blob, _) = row(&db, id, digest)?.ok_or(RepositoryError::NoBlob(Box::new(*digest)))?;
         let path = self.store.layout.blob(&blob.file);
@@ -169,13 +175,13 @@ impl Repositories {
 }
 
 /// Whether something was used is worth no failure of its reader when the disk is full.
-pub(super) fn unless_full(noted: rusqlite::Result<usize>) -> Result<(), StoreError> {
+pub(super) fn unless_full(noted: rusqlite::Result<usize>) -> Result<Option<usize>, StoreError> {
     match noted.map_err(StoreError::from) {
         Err(error) if error.is_disk_full() => {
             tracing::warn!(%error, "cannot note what is used");
-            Ok(())
+            Ok(None)
         }
-        noted => noted.map(|_| ()),
+        noted => noted.map(Some),
     }
 }
 

@@ -28,7 +28,7 @@ pub enum Origin {
 
 impl Repositories {
     pub fn origin(&self, name: &RepositoryName) -> Result<Origin, RepositoryError> {
-        let db = self.store.database();
+        let db = self.store.reader();
         let found = db
             .prepare_cached(
                 "SELECT upstream FROM registry_repositories
@@ -105,7 +105,8 @@ impl Repositories {
                  WHERE repository = ?2 AND digest = ?3 AND pushed < ?4",
             )?
             .execute(params![now, id, digest.to_string(), old]);
-        Ok(unless_full(noted)?)
+        unless_full(noted)?;
+        Ok(())
     }
 
     /// Removes the copies of all upstreams but this one: who has them called other things so.

@@ -80,7 +80,7 @@ impl Repositories {
         limit: usize,
         mut wanted: impl FnMut(&RepositoryName) -> bool,
     ) -> Result<Page<RepositoryName>, RepositoryError> {
-        let db = self.store.database();
+        let db = self.store.reader();
         let mut statement = db.prepare_cached(
             "SELECT name FROM registry_repositories AS r WHERE name > ? AND EXISTS
              (SELECT 1 FROM registry_manifests WHERE repository = r.id) ORDER BY name",
@@ -102,7 +102,7 @@ impl Repositories {
 
     /// The repositories that hold a blob, for who may choose among them.
     pub fn holders(&self, digest: &ContentDigest) -> Result<Vec<RepositoryName>, RepositoryError> {
-        let db = self.store.database();
+        let db = self.store.reader();
         let mut statement = db.prepare_cached(
             "SELECT name FROM registry_repositories WHERE id IN
              (SELECT repository FROM registry_blobs WHERE digest = ?) ORDER BY id LIMIT 1000",
@@ -122,7 +122,7 @@ impl Repositories {
         last: Option<&str>,
         limit: usize,
     ) -> Result<Page<TagName>, RepositoryError> {
-        let db = self.store.database();
+        let db = self.store.reader();
         let id = find(&db, repository)?;
         let mut statement = db.prepare_cached(
             "SELECT tag FROM registry_tags WHERE repository = ? AND tag > ? ORDER BY tag LIMIT ?",
@@ -221,7 +221,7 @@ impl Repositories {
         repository: &RepositoryName,
         wanted: &About<'_>,
     ) -> Result<Page<Referrer>, RepositoryError> {
-        let db = self.store.database();
+        let db = self.store.reader();
         let none = Page {
             items: Vec::new(),
             more: false,

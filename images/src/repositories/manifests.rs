@@ -4,7 +4,7 @@ use std::fs;
 use std::io;
 
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::records::time;
 use super::{
@@ -117,7 +117,7 @@ impl Repositories {
         repository: &RepositoryName,
         key: &ManifestKey,
     ) -> Result<Manifest, RepositoryError> {
-        let db = self.store.database();
+        let db = self.store.reader();
         let id = find(&db, repository)?;
         find_in(&db, id, key)
     }
@@ -187,7 +187,7 @@ pub(super) fn find_in(
 }
 
 fn missing_parts(
-    tx: &Transaction<'_>,
+    tx: &Connection,
     repository: i64,
     new: &NewManifest<'_>,
 ) -> Result<Vec<ContentDigest>, RepositoryError> {
@@ -206,7 +206,7 @@ fn missing_parts(
 }
 
 fn record(
-    tx: &Transaction<'_>,
+    tx: &Connection,
     repository: i64,
     digest: &str,
     file: &Digest,

@@ -16,18 +16,23 @@
 //! is given a grace time by [`Repositories::sweep`]: its manifest is still to come. What a
 //! manifest *means* is not known here; `hull-registry` reads it.
 
+mod batch;
 mod blobs;
 mod cached;
 #[cfg(test)]
 mod cached_tests;
+#[cfg(test)]
+mod durable_tests;
 mod listing;
 mod manifests;
 mod names;
+mod placing;
 mod records;
 mod sweep;
 mod tags;
 #[cfg(test)]
 mod tests;
+mod underway;
 mod uploads;
 
 use std::sync::Arc;
@@ -82,14 +87,16 @@ impl From<rusqlite::Error> for RepositoryError {
 #[derive(Debug, Clone)]
 pub struct Repositories {
     store: Arc<Inner>,
-    hashes: Arc<uploads::Hashes>,
+    underway: Arc<underway::Underway>,
+    batch: Arc<batch::Batch>,
 }
 
 impl Repositories {
     pub fn new(store: &Store) -> Repositories {
         Repositories {
             store: store.inner.clone(),
-            hashes: Arc::default(),
+            underway: Arc::default(),
+            batch: Arc::default(),
         }
     }
 
@@ -118,7 +125,7 @@ fn find(db: &Connection, name: &RepositoryName) -> Result<i64, RepositoryError> 
 }
 
 /// The row of a repository, which is made if there is none: a push is what creates it.
-fn find_or_create(tx: &Transaction<'_>, name: &RepositoryName) -> Result<i64, RepositoryError> {
+fn find_or_create(tx: &Connection, name: &RepositoryName) -> Result<i64, RepositoryError> {
     match find(tx, name) {
         Err(RepositoryError::NoRepository(_)) => {
             tx.execute(

@@ -63,14 +63,14 @@ const COLUMNS: &str = "SELECT id, name, created, owner, public, description, ove
 impl Repositories {
     /// One repository's record.
     pub fn record(&self, name: &RepositoryName) -> Result<Record, RepositoryError> {
-        let db = self.store.database();
+        let db = self.store.reader();
         let id = find(&db, name)?;
         by_id(&db, id)?.ok_or_else(|| RepositoryError::NoRepository(name.clone()))
     }
 
     /// Every repository's record, by name.
     pub fn records(&self) -> Result<Vec<Record>, RepositoryError> {
-        let db = self.store.database();
+        let db = self.store.reader();
         let mut statement = db.prepare_cached(&format!("{COLUMNS} ORDER BY name"))?;
         let mut rows = statement.query([])?;
         let mut records = Vec::new();
@@ -86,7 +86,7 @@ impl Repositories {
         name: &RepositoryName,
         user: Option<&str>,
     ) -> Result<Standing, RepositoryError> {
-        let db = self.store.database();
+        let db = self.store.reader();
         let standing = db
             .prepare_cached(
                 "SELECT public, owner IS NOT NULL AND owner IS ?2, EXISTS
@@ -109,7 +109,7 @@ impl Repositories {
         &self,
         user: Option<&str>,
     ) -> Result<HashSet<RepositoryName>, RepositoryError> {
-        let db = self.store.database();
+        let db = self.store.reader();
         let mut statement = db.prepare_cached(
             "SELECT name FROM registry_repositories WHERE public OR owner = ?1 OR EXISTS
              (SELECT 1 FROM registry_collaborators WHERE repository = id AND user = ?1)",

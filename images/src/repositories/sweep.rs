@@ -71,8 +71,7 @@ impl Repositories {
                 count += 1;
             }
         }
-        self.forget_hashes();
-        Ok(count)
+        Ok(count + self.forget_uploads(grace))
     }
 }
 

@@ -12,18 +12,18 @@ use crate::remove::RemoveOptions;
 use crate::samples::SampleImage;
 use crate::store::Options;
 
-const NOW: Keep = Keep {
+pub(super) const NOW: Keep = Keep {
     grace: Duration::ZERO,
     untagged: true,
 };
 
-fn open(folder: &Path) -> (Store, Repositories) {
+pub(super) fn open(folder: &Path) -> (Store, Repositories) {
     let store = Store::open(folder, Options::default()).unwrap();
     let repositories = Repositories::new(&store);
     (store, repositories)
 }
 
-fn fresh() -> (TempDir, Store, Repositories) {
+pub(super) fn fresh() -> (TempDir, Store, Repositories) {
     let memory = Path::new("/dev/shm");
     let folder = match memory.is_dir() {
         true => tempfile::tempdir_in(memory).unwrap(),
@@ -33,7 +33,7 @@ fn fresh() -> (TempDir, Store, Repositories) {
     (folder, store, repositories)
 }
 
-fn name(text: &str) -> RepositoryName {
+pub(super) fn name(text: &str) -> RepositoryName {
     text.parse().unwrap()
 }
 
@@ -41,11 +41,15 @@ fn tag(text: &str) -> TagName {
     text.parse().unwrap()
 }
 
-fn digest(bytes: &[u8]) -> ContentDigest {
+pub(super) fn digest(bytes: &[u8]) -> ContentDigest {
     crate::digest::Digest::of(bytes).into()
 }
 
-fn push(to: &Repositories, repository: &str, bytes: &[u8]) -> Result<u64, RepositoryError> {
+pub(super) fn push(
+    to: &Repositories,
+    repository: &str,
+    bytes: &[u8],
+) -> Result<u64, RepositoryError> {
     let repository = name(repository);
     let mut upload = to.begin_upload(&repository)?;
     upload.append(bytes)?;
@@ -69,7 +73,11 @@ fn manifest<'a>(bytes: &'a [u8], blobs: &[&[u8]], tags: &'a [TagName]) -> NewMan
     }
 }
 
-fn read(from: &Repositories, repository: &str, bytes: &[u8]) -> Result<Vec<u8>, RepositoryError> {
+pub(super) fn read(
+    from: &Repositories,
+    repository: &str,
+    bytes: &[u8],
+) -> Result<Vec<u8>, RepositoryError> {
     let mut blob = from.open_blob(&name(repository), &digest(bytes))?;
     let mut found = Vec::new();
     blob.file.read_to_end(&mut found).unwrap();
@@ -78,7 +86,7 @@ fn read(from: &Repositories, repository: &str, bytes: &[u8]) -> Result<Vec<u8>, 
 }
 
 /// Names of the files under `blobs` and `uploads`.
-fn files(store: &Store) -> Vec<String> {
+pub(super) fn files(store: &Store) -> Vec<String> {
     let layout = &store.inner.layout;
     let mut found = Vec::new();
     for folder in [layout.blobs(), layout.uploads()] {
@@ -441,6 +449,8 @@ fn a_crash_at_any_point_of_a_push_loses_nothing() {
         repositories
             .delete_manifest(&name("a"), &digest(b"{2}"))
             .unwrap();
+        push(repositories, "a", &vec![1; 100_000]).unwrap();
+        repositories.settle().unwrap();
         repositories.delete(&name("old")).unwrap();
     };
     if let Ok(order) = std::env::var(CRASH) {

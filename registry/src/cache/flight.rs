@@ -139,7 +139,7 @@ impl Inner {
             self.copy(name)?;
             let upload = self.repositories.begin_upload(name)?;
             let (progress, watch) = watch::channel(Progress::Coming(0));
-            let taking = Taking {
+            let mut taking = Taking {
                 repositories: &self.repositories,
                 upload: Some(upload),
                 progress,
@@ -208,8 +208,8 @@ impl Taking<'_> {
         Ok(())
     }
 
-    fn reader(&self) -> Result<std::fs::File, Failure> {
-        let upload = self.upload.as_ref();
+    fn reader(&mut self) -> Result<std::fs::File, Failure> {
+        let upload = self.upload.as_mut();
         let reader = upload.ok_or(RepositoryError::NoUpload)?.reader();
         Ok(reader.map_err(RepositoryError::from)?)
     }
