@@ -7,6 +7,7 @@ mod boot_instructions;
 mod kernel_build;
 mod kernel_size;
 mod profile;
+mod registry;
 mod vm_start;
 
 use anyhow::{Result, bail};
@@ -15,14 +16,31 @@ use crate::arguments::Arguments;
 use crate::kernel::{self, Kernel};
 use crate::layout::Layout;
 
-type Measure = fn(&Layout, &Kernel) -> Result<Vec<Figure>>;
+enum Measure {
+    Kernel(fn(&Layout, &Kernel) -> Result<Vec<Figure>>),
+    /// Needs no kernel, which takes a while to build.
+    Programs(fn(&Layout) -> Result<Vec<Figure>>),
+}
 
 const FIGURES: &[(&str, Measure)] = &[
-    ("kernel-size", kernel_size::measure),
-    ("kernel-build", kernel_build::measure),
-    ("boot-instructions", boot_instructions::measure),
-    ("vm-start", vm_start::measure),
+    ("kernel-size", Measure::Kernel(kernel_size::measure)),
+    ("kernel-build", Measure::Kernel(kernel_build::measure)),
+    (
+        "boot-instructions",
+        Measure::Kernel(boot_instructions::measure),
+    ),
+    ("vm-start", Measure::Kernel(vm_start::measure)),
+    ("registry", Measure::Programs(registry::measure)),
 ];
+
+impl Measure {
+    fn run(&self, layout: &Layout) -> Result<Vec<Figure>> {
+        match self {
+            Measure::Kernel(measure) => measure(layout, &kernel::ensure_built(layout)?),
+            Measure::Programs(measure) => measure(layout),
+        }
+    }
+}
 
 /// One measured value, its target, and where it goes.
 struct Figure {
@@ -45,13 +63,12 @@ pub(crate) fn run(layout: &Layout, arguments: Arguments) -> Result<()> {
             known.join(", ")
         );
     }
-    let kernel = kernel::ensure_built(layout)?;
     let mut rows = Vec::new();
     for (name, measure) in FIGURES {
         if !wanted.is_empty() && !wanted.iter().any(|word| word == name) {
             continue;
         }
-        match measure(layout, &kernel) {
+        match measure.run(layout) {
             Ok(figures) => {
                 for figure in figures {
                     figure
