@@ -138,3 +138,31 @@ fn a_vm_that_outgrows_its_control_group_ends_with_a_message_of_its_own() {
     hull.hull(["rm", "big"]).ok();
     eventually("nothing is left", || hull.traces() == before);
 }
+
+/// MiB of the host's memory that a container's VM has.
+fn resident_mib(hull: &Daemon, name: &str) -> u64 {
+    let pid = state(hull, name, "Pid");
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let kib = line.unwrap().trim().trim_end_matches(" kB");
+    kib.parse::<u64>().unwrap() >> 10
+}
+
+#[test]
+fn memory_that_a_container_frees_goes_back_to_the_host() {
+    const USED: u64 = 48;
+    let hull = Daemon::with_busybox();
+    hull.hull(["run", "-d", "--name", "user", "busybox", "sleep", "1000"])
+        .ok();
+    let fill = format!("dd if=/dev/zero of=/dev/shm/big bs=1M count={USED}");
+    hull.hull(["exec", "user", "sh", "-c", &fill]).ok();
+    let used = resident_mib(&hull, "user");
+    assert!(used >= USED, "{used} MiB");
+    hull.hull(["exec", "user", "rm", "/dev/shm/big"]).ok();
+    // What shares two megabytes with memory that stays in use stays too.
+    eventually("three quarters are given back", || {
+        resident_mib(&hull, "user") + USED * 3 / 4 <= used
+    });
+    hull.hull(["exec", "user", "sh", "-c", &fill]).ok();
+    assert!(resident_mib(&hull, "user") >= USED, "it can be used again");
+}
