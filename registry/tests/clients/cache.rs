@@ -327,7 +327,7 @@ fn who_may_not_read_makes_nobody_ask() {
 fn what_nobody_uses_goes_and_comes_again() {
     let fake = Fake::start();
     let (_, blob) = fake.image("a", "1", &layer(7));
-    let cache = cache_of(&fake.url, "expire = \"0s\"\n[collect]\nevery = \"100ms\"");
+    let cache = cache_of(&fake.url, "expire = \"2s\"\n[collect]\nevery = \"100ms\"");
     let path = format!("/v2/a/blobs/{blob}");
     for _ in 0..2 {
         assert_eq!(cache.curl("/v2/a/manifests/1", &[]).status, 200);
