@@ -88,7 +88,7 @@ fn a_client_that_sends_a_byte_at_a_time_is_given_up() {
     let sender = std::thread::spawn(move || {
         // Never silent for as long as the server's patience, and never done.
         while slow.write_all(b"x").is_ok() {
-            std::thread::sleep(Duration::from_millis(5));
+            std::thread::park_timeout(Duration::from_millis(5));
         }
     });
     read(&mut connection, false).refused(408, "SIZE_INVALID");

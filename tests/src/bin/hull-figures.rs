@@ -12,7 +12,7 @@ use std::fs;
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use hull_protocol::vmm::{Control, Jail};
 use hull_tests::{RawVm, RunningVm};
@@ -155,12 +155,20 @@ fn idle(guest: &Guest) -> Idle {
     let mut running = vm(guest).start();
     let pid = running.started().pid;
     running.dial(1024);
-    std::thread::sleep(SETTLED);
+    leave_alone(SETTLED);
     let smaps = smaps(pid);
     let kib = memory(&smaps, guest.memory_mib).1;
     let pages = pages(pid, guest_range(&smaps, guest.memory_mib));
     end(running);
     Idle { kib, pages }
+}
+
+/// The time that passes is what is measured here.
+fn leave_alone(time: Duration) {
+    let until = Instant::now() + time;
+    while let Some(rest) = until.checked_duration_since(Instant::now()) {
+        std::thread::park_timeout(rest);
+    }
 }
 
 fn end(mut running: RunningVm) {
