@@ -6,13 +6,16 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
-use std::sync::mpsc::{Receiver, channel};
-use std::time::Instant;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::time::{Duration, Instant};
 
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{Winsize, tcsetwinsize};
 
 use crate::DEADLINE;
+
+/// How often it is looked whether a program has ended.
+const POLL: Duration = Duration::from_millis(100);
 
 /// A program on a terminal.
 #[derive(Debug)]
@@ -104,8 +107,29 @@ impl Pty {
     }
 
     /// Waits for the program's end; gives its exit code.
+    ///
+    /// # Panics
+    /// When it does not end in time.
+    #[track_caller]
     pub fn wait(mut self) -> i32 {
-        self.child.wait().unwrap().code().unwrap_or(-1)
+        let start = Instant::now();
+        // Its terminal reads as an error once it has gone, which ends the thread that reads.
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status.code().unwrap_or(-1);
+            }
+            let left = DEADLINE.saturating_sub(start.elapsed());
+            assert!(
+                !left.is_zero(),
+                "the program did not end; the rest of the screen:\n{}",
+                self.seen
+            );
+            match self.output.recv_timeout(left.min(POLL)) {
+                Ok(bytes) => self.seen.push_str(&String::from_utf8_lossy(&bytes)),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => std::thread::park_timeout(POLL),
+            }
+        }
     }
 }
 

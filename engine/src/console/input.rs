@@ -25,6 +25,18 @@ pub(crate) enum AtEnd {
     Keep,
 }
 
+impl AtEnd {
+    /// As Docker: a terminal's input never ends with a client, who may have detached by keys that it
+    /// looks for itself and not have told; other input ends with the only client it is for.
+    pub(crate) fn of(terminal: bool, only_client: bool) -> Self {
+        if only_client && !terminal {
+            Self::Close
+        } else {
+            Self::Keep
+        }
+    }
+}
+
 /// Looks for the detach keys in what is typed.
 #[derive(Clone, Debug)]
 pub(crate) struct DetachScan {
@@ -133,6 +145,32 @@ pub(crate) async fn feed(socket: PathBuf, process: ProcessId, typed: &mut mpsc::
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// What a process is fed by a client that types and goes.
+    async fn fed(at_end: AtEnd) -> Vec<Typed> {
+        let (client, from) = mpsc::channel(1);
+        let (to, mut fed) = mpsc::channel(4);
+        client.send(Bytes::from_static(b"ls")).await.unwrap();
+        drop(client);
+        relay(from, to, None, at_end, CancellationToken::new()).await;
+        let mut all = Vec::new();
+        while let Some(typed) = fed.recv().await {
+            all.push(typed);
+        }
+        all
+    }
+
+    #[tokio::test]
+    async fn a_client_that_goes_ends_the_input_that_is_for_it_alone_and_no_terminals() {
+        let typed = Typed::Bytes(Bytes::from_static(b"ls"));
+        assert_eq!(
+            fed(AtEnd::of(false, true)).await,
+            [typed.clone(), Typed::End]
+        );
+        for kept in [AtEnd::of(true, true), AtEnd::of(false, false)] {
+            assert_eq!(fed(kept).await, [typed.clone()]);
+        }
+    }
 
     #[test]
     fn detach_keys_are_found_across_pieces_and_their_beginning_is_passed_on() {

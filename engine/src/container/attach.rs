@@ -58,11 +58,7 @@ pub(crate) async fn attach(
         let detach = config
             .tty
             .then(|| DetachScan::new(options.detach_keys.0.clone()));
-        let at_end = if config.stdin_once {
-            AtEnd::Close
-        } else {
-            AtEnd::Keep
-        };
+        let at_end = AtEnd::of(config.tty, config.stdin_once);
         context.spawn(relay(
             typed,
             container.console.input(),
