@@ -245,7 +245,7 @@ fn root() -> &'static Path {
 }
 
 /// The busybox image, made once.
-pub(crate) fn busybox() -> &'static str {
+pub fn busybox() -> &'static str {
     static IMAGE: OnceLock<String> = OnceLock::new();
     IMAGE.get_or_init(|| {
         let path = root().join("target/busybox.tar");

@@ -12,7 +12,7 @@ mod traces;
 
 use std::time::{Duration, Instant};
 
-pub use daemon::Daemon;
+pub use daemon::{Daemon, busybox};
 pub use output::Output;
 pub use pty::Pty;
 pub use raw_vm::{Code, RawVm, RunningVm};

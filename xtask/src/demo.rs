@@ -4,19 +4,18 @@
 //! line itself: on this host where its KVM runs guests, in the emulated machine
 //! elsewhere.
 
-use std::time::{Duration, Instant};
-
 use anyhow::{Context, Result, ensure};
 
 use crate::arguments::Arguments;
 use crate::build::{self, Effort};
 use crate::layout::Layout;
 use crate::process::{command, read, run as run_command};
+use crate::steps::Steps;
 use crate::{bootstrap, busybox};
 
 pub(crate) fn run(layout: &Layout, arguments: Arguments) -> Result<()> {
     arguments.finish()?;
-    let mut steps = Steps::default();
+    let mut steps = Steps::of("demo");
     let hull = layout.bin("hull");
     steps.time("install missing packages", bootstrap::install_missing)?;
     steps.time("build Hull and its guest kernel", || {
@@ -56,23 +55,4 @@ pub(crate) fn run(layout: &Layout, arguments: Arguments) -> Result<()> {
     println!("\nthe container: {inside}\nthis host: Linux {outside}\n");
     steps.print();
     Ok(())
-}
-
-#[derive(Default)]
-struct Steps(Vec<(&'static str, Duration)>);
-
-impl Steps {
-    fn time<T>(&mut self, name: &'static str, step: impl FnOnce() -> Result<T>) -> Result<T> {
-        println!("demo: {name}");
-        let started = Instant::now();
-        let result = step().context(name)?;
-        self.0.push((name, started.elapsed()));
-        Ok(result)
-    }
-
-    fn print(&self) {
-        for (name, time) in &self.0 {
-            println!("{:8.1} s  {name}", time.as_secs_f32());
-        }
-    }
 }

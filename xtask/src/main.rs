@@ -22,6 +22,7 @@ mod pack;
 mod packages;
 mod place;
 mod process;
+mod steps;
 mod summary;
 mod test;
 mod tidy;

@@ -14,8 +14,12 @@ const ONLY_IN_MACHINE: i32 = 3;
 /// Where programs that start microVMs run.
 pub(crate) enum Place {
     Host,
-    Machine,
+    /// In the emulated machine of this name.
+    Machine(&'static str),
 }
+
+/// Machines that tests share. Each emulates one processor, and takes memory as it uses it.
+const MACHINES: &[&str] = &["default", "second"];
 
 impl Place {
     pub(crate) fn choose(layout: &Layout) -> Result<Self> {
@@ -25,7 +29,7 @@ impl Place {
             .with_context(|| format!("run {} doctor", hull.display()))?;
         match doctor.status.code() {
             Some(0) => Ok(Self::Host),
-            Some(ONLY_IN_MACHINE) => Ok(Self::Machine),
+            Some(ONLY_IN_MACHINE) => Ok(Self::Machine(MACHINES[0])),
             _ => bail!(
                 "no microVM can run here; hull doctor says:\n{}{}",
                 String::from_utf8_lossy(&doctor.stdout),
@@ -34,10 +38,26 @@ impl Place {
         }
     }
 
-    pub(crate) fn describe(&self) -> &'static str {
+    /// Places like this that can be used at once, each by one: a host is all of itself, and there
+    /// may be as many machines as this host has processors.
+    pub(crate) fn stages(self) -> Vec<Self> {
+        let processors = std::thread::available_parallelism().map_or(1, usize::from);
         match self {
-            Self::Host => "on this host, whose KVM runs guests",
-            Self::Machine => "in the emulated machine, as this host cannot run a guest",
+            Self::Host => vec![self],
+            Self::Machine(_) => MACHINES
+                .iter()
+                .take(processors)
+                .map(|name| Self::Machine(name))
+                .collect(),
+        }
+    }
+
+    pub(crate) fn describe(&self) -> String {
+        match self {
+            Self::Host => "on this host, whose KVM runs guests".to_owned(),
+            Self::Machine(name) => {
+                format!("in the emulated machine {name:?}, as this host cannot run a guest")
+            }
         }
     }
 
@@ -45,8 +65,11 @@ impl Place {
     pub(crate) fn command(&self, layout: &Layout, program: &Path) -> Command {
         match self {
             Self::Host => Command::new(program),
-            Self::Machine => {
-                let mut machine = command(layout.bin("hull"), ["machine", "exec", "--"]);
+            Self::Machine(name) => {
+                let mut machine = command(
+                    layout.bin("hull"),
+                    ["machine", "--name", name, "exec", "--"],
+                );
                 machine.arg(program);
                 machine
             }

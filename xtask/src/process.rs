@@ -65,6 +65,15 @@ pub(crate) struct Watched {
 /// Runs with its standard error joined to its output, which is both shown as it
 /// comes and returned, so that a test runner's summary can be read from it.
 pub(crate) fn watch(command: &mut Command) -> Result<Watched> {
+    follow(command, |text| print!("{text}"))
+}
+
+/// The same, without showing it.
+pub(crate) fn capture(command: &mut Command) -> Result<Watched> {
+    follow(command, |_| ())
+}
+
+fn follow(command: &mut Command, show: impl Fn(&str)) -> Result<Watched> {
     let (reader, writer) = std::io::pipe().context("make a pipe")?;
     command
         .stdout(writer.try_clone().context("copy a pipe")?)
@@ -83,7 +92,7 @@ pub(crate) fn watch(command: &mut Command) -> Result<Watched> {
         > 0
     {
         let text = String::from_utf8_lossy(&bytes);
-        print!("{text}");
+        show(&text);
         output.push_str(&text);
         bytes.clear();
     }

@@ -6,47 +6,56 @@
 use anyhow::{Context, Result, bail};
 
 use crate::arguments::Arguments;
+use crate::build::{self, Effort};
 use crate::layout::Layout;
 use crate::process::{command, run as run_command, watch};
+use crate::steps::Steps;
 use crate::summary::Tally;
 use crate::{bootstrap, e2e, fuzz, tidy};
 
 pub(crate) fn run(layout: &Layout, mut arguments: Arguments) -> Result<()> {
     let units_only = arguments.flag("--no-e2e");
     arguments.finish()?;
-    bootstrap::install_missing()?;
-    bootstrap::check_docker()?;
-    run_command(&mut cargo(layout, &["fmt", "--all", "--check"]))
-        .context("check the format; `cargo fmt --all` mends it")?;
-    run_command(&mut cargo(
-        layout,
-        &[
-            "clippy",
-            "--quiet",
-            "--workspace",
-            "--all-targets",
-            "--",
-            "-D",
-            "warnings",
-        ],
-    ))
-    .context("check the lints")?;
-    fuzz::check(layout)?;
-    tidy::check(layout)?;
+    let mut steps = Steps::of("test");
+    steps.time("install missing packages", || {
+        bootstrap::install_missing()?;
+        bootstrap::check_docker()
+    })?;
+    steps.time("check the format (`cargo fmt --all` mends it)", || {
+        run_command(&mut cargo(layout, &["fmt", "--all", "--check"]))
+    })?;
+    steps.time("check the lints", || {
+        run_command(&mut cargo(layout, CLIPPY))
+    })?;
+    steps.time("check the fuzz targets", || fuzz::check(layout))?;
+    steps.time("check the style rules", || tidy::check(layout))?;
 
-    let units = units(layout)?;
-    println!("unit tests: {}", units.tally);
-    let mut outcome = units;
+    let mut outcome = steps.time("unit tests", || units(layout))?;
+    println!("unit tests: {}", outcome.tally);
     if !units_only {
-        let end_to_end = e2e::everything(layout, &[])?;
+        steps.time("build Hull and its guest kernel", || {
+            build::everything(layout, Effort::Release)
+        })?;
+        let end_to_end = steps.time("end-to-end tests", || e2e::everything(layout, &[]))?;
         println!(
             "\nunit tests: {}\nend-to-end tests: {}",
             outcome.tally, end_to_end.tally
         );
         outcome = outcome.and(end_to_end);
     }
+    steps.print();
     outcome.conclude()
 }
+
+const CLIPPY: &[&str] = &[
+    "clippy",
+    "--quiet",
+    "--workspace",
+    "--all-targets",
+    "--",
+    "-D",
+    "warnings",
+];
 
 /// What a test run came to. A runner may fail without a failed test: when it does
 /// not compile, for one.

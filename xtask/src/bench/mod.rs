@@ -4,17 +4,19 @@
 //! is not an error: a bench informs, tests decide.
 
 mod boot_instructions;
+mod containers;
 mod kernel_build;
 mod kernel_size;
 mod profile;
 mod registry;
 mod vm_start;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 
 use crate::arguments::Arguments;
 use crate::kernel::{self, Kernel};
 use crate::layout::Layout;
+use crate::process::{command, run as run_command};
 
 enum Measure {
     Kernel(fn(&Layout, &Kernel) -> Result<Vec<Figure>>),
@@ -31,6 +33,7 @@ const FIGURES: &[(&str, Measure)] = &[
     ),
     ("vm-start", Measure::Kernel(vm_start::measure)),
     ("registry", Measure::Programs(registry::measure)),
+    ("containers", Measure::Kernel(containers::measure)),
 ];
 
 impl Measure {
@@ -89,6 +92,30 @@ pub(crate) fn run(layout: &Layout, arguments: Arguments) -> Result<()> {
     Ok(())
 }
 
+/// Builds a program of the end-to-end tests that measures from inside the place where VMs run.
+fn build_test_program(layout: &Layout, name: &str) -> Result<()> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut cargo = command(cargo, ["build", "--quiet", "--package", "hull-tests"]);
+    run_command(cargo.args(["--bin", name]).current_dir(layout.root()))
+        .with_context(|| format!("build {name}"))
+}
+
+/// What `program` printed on the line that `name` starts, without it.
+fn text<'o>(program: &str, output: &'o str, name: &str) -> Result<&'o str> {
+    output
+        .lines()
+        .find_map(|line| line.strip_prefix(name).filter(|rest| rest.starts_with(' ')))
+        .with_context(|| format!("{program} printed no {name}"))
+}
+
+/// The number on the line that `name` starts.
+fn value(program: &str, output: &str, name: &str) -> Result<f64> {
+    let text = text(program, output, name)?;
+    text.trim()
+        .parse()
+        .with_context(|| format!("{program} printed {name} {text:?}"))
+}
+
 fn row(name: &str, figure: &Figure) -> String {
     let verdict = if figure.value <= figure.target {
         "met"
@@ -108,6 +135,15 @@ fn row(name: &str, figure: &Figure) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_value_is_found_by_its_whole_name() {
+        let output = "vmm_private_kib_max 9\nvmm_private_kib 512\r\n";
+        let value = |name| value("p", output, name);
+        assert!((value("vmm_private_kib").unwrap() - 512.0).abs() < f64::EPSILON);
+        assert!(value("vmm").is_err());
+        assert!(super::value("p", "vmm_private_kib much", "vmm_private_kib").is_err());
+    }
 
     #[test]
     fn a_row_says_whether_the_target_is_met() {

@@ -10,7 +10,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 
-use super::Figure;
+use super::{Figure, text, value};
 use crate::build::{self, Effort};
 use crate::kernel::Kernel;
 use crate::layout::Layout;
@@ -23,25 +23,12 @@ const MACHINE: &str = "bench";
 
 pub(super) fn measure(layout: &Layout, _: &Kernel) -> Result<Vec<Figure>> {
     build::everything(layout, Effort::Release)?;
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    run(command(
-        cargo,
-        [
-            "build",
-            "--quiet",
-            "--package",
-            "hull-tests",
-            "--bin",
-            PROGRAM,
-        ],
-    )
-    .current_dir(layout.root()))
-    .context("build hull-figures")?;
+    super::build_test_program(layout, PROGRAM)?;
     let place = Place::choose(layout)?;
     let program = layout.cargo_target().join("debug").join(PROGRAM);
     let output = match place {
         Place::Host => read(&mut Command::new(program)),
-        Place::Machine => read(&mut Counting { layout }.command(&program)),
+        Place::Machine(_) => read(&mut Counting { layout }.command(&program)),
     }
     .with_context(|| format!("run {PROGRAM} {}", place.describe()))?;
     figures(&output)
@@ -51,7 +38,7 @@ fn figures(output: &str) -> Result<Vec<Figure>> {
     let time = |name, about, target| -> Result<Figure> {
         Ok(Figure {
             about,
-            value: value(output, name)?,
+            value: value(PROGRAM, output, name)?,
             target,
             unit: "ms",
             details: Vec::new(),
@@ -68,7 +55,7 @@ fn figures(output: &str) -> Result<Vec<Figure>> {
         Figure {
             details: vec![format!(
                 "{:.2} MiB of memory when the agent listens",
-                value(output, "guest_started_kib")? / 1024.0
+                value(PROGRAM, output, "guest_started_kib")? / 1024.0
             )],
             ..memory(
                 output,
@@ -80,7 +67,7 @@ fn figures(output: &str) -> Result<Vec<Figure>> {
         Figure {
             details: vec![format!(
                 "pages in use of each 2 MiB:{}",
-                text(output, "guest_pages")?
+                text(PROGRAM, output, "guest_pages")?
             )],
             ..memory(
                 output,
@@ -121,7 +108,7 @@ impl Drop for Counting<'_> {
 }
 
 fn memory(output: &str, name: &str, about: &'static str, target: f64) -> Result<Figure> {
-    let value = value(output, name)? / 1024.0;
+    let value = value(PROGRAM, output, name)? / 1024.0;
     Ok(Figure {
         about,
         value,
@@ -131,33 +118,9 @@ fn memory(output: &str, name: &str, about: &'static str, target: f64) -> Result<
     })
 }
 
-/// The line that `name` starts, without it.
-fn text<'o>(output: &'o str, name: &str) -> Result<&'o str> {
-    output
-        .lines()
-        .find_map(|line| line.strip_prefix(name).filter(|rest| rest.starts_with(' ')))
-        .with_context(|| format!("{PROGRAM} printed no {name}"))
-}
-
-/// The number on the line that `name` starts.
-fn value(output: &str, name: &str) -> Result<f64> {
-    let text = text(output, name)?;
-    text.trim()
-        .parse()
-        .with_context(|| format!("{PROGRAM} printed {name} {text:?}"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_value_is_found_by_its_whole_name() {
-        let output = "vmm_private_kib_max 9\nvmm_private_kib 512\r\n";
-        assert!((value(output, "vmm_private_kib").unwrap() - 512.0).abs() < f64::EPSILON);
-        assert!(value(output, "vmm").is_err());
-        assert!(value("vmm_private_kib much", "vmm_private_kib").is_err());
-    }
 
     #[test]
     fn every_figure_is_wanted() {

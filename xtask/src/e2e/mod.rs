@@ -1,11 +1,13 @@
 //! `e2e`: the end-to-end tests, against real microVMs.
 //!
 //! The test programs are built here. Where this host's KVM runs guests they run
-//! here; elsewhere they run inside the emulated machine, through `hull machine
-//! exec`, which sees this checkout at the same path. `hull doctor` says which: the
+//! here; elsewhere they run inside emulated machines, through `hull machine exec`,
+//! which see this checkout at the same path. `hull doctor` says which: the
 //! existence of `/dev/kvm` says nothing (see `docs/`).
 
-use std::path::PathBuf;
+mod queue;
+
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 
@@ -14,9 +16,9 @@ use crate::build::{self, Effort};
 use crate::busybox;
 use crate::layout::Layout;
 use crate::place::Place;
-use crate::process::{command, read, watch};
-use crate::summary::Tally;
+use crate::process::{command, read};
 use crate::test::Outcome;
+use queue::Test;
 
 const PACKAGE: &str = "hull-tests";
 
@@ -34,25 +36,30 @@ pub(crate) fn everything(layout: &Layout, filters: &[String]) -> Result<Outcome>
         !programs.is_empty(),
         "the {PACKAGE} crate has no test programs"
     );
-    let place = Place::choose(layout)?;
-    println!("e2e: {}", place.describe());
-
-    let mut outcome = Outcome {
-        tally: Tally::default(),
-        succeeded: true,
-    };
+    let mut tests = Vec::new();
     for program in programs {
-        let mut test = place.command(layout, &program);
-        // One at a time: each boots VMs, and the machine emulates its processors.
-        test.args(["--test-threads", "1"]).args(filters);
-        let seen = watch(&mut test).with_context(|| format!("run {}", program.display()))?;
-        outcome.tally += Tally::read(&seen.output);
-        if !seen.status.success() {
-            println!("e2e: {} ended with {}", program.display(), seen.status);
-            outcome.succeeded = false;
-        }
+        tests.extend(tests_of(&program, filters)?);
     }
-    Ok(outcome)
+    let stages = Place::choose(layout)?.stages();
+    for stage in &stages {
+        println!("e2e: {}", stage.describe());
+    }
+    queue::run(layout, &stages, tests)
+}
+
+/// The tests of a program whose name contains one of `filters`, or all.
+fn tests_of(program: &Path, filters: &[String]) -> Result<Vec<Test>> {
+    let output = read(&mut command(program, ["--list", "--format", "terse"]))
+        .with_context(|| format!("list the tests of {}", program.display()))?;
+    let wanted =
+        |name: &&str| filters.is_empty() || filters.iter().any(|filter| name.contains(filter));
+    Ok(queue::listed(&output)
+        .filter(wanted)
+        .map(|name| Test {
+            program: program.to_owned(),
+            name: name.to_owned(),
+        })
+        .collect())
 }
 
 /// The paths that cargo says it built.

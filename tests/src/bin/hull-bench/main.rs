@@ -1,0 +1,62 @@
+//! Containers of Hull beside those of Docker with runc and Podman with crun, for `cargo xtask
+//! bench containers`: same machine, same run, same image.
+//!
+//! ```text
+//! hull-bench [--containers N] [--mebibytes N] [--peers DIR] ENGINE…
+//! ```
+//!
+//! The peers' programs may be in `DIR`, laid out as Debian's packages are. Each engine gets folders
+//! of its own, and goes before the next one comes: what is in a machine's memory is then one's own.
+//! The networks of containers are not what is measured: all are started without one.
+
+mod engine;
+mod rows;
+
+use std::path::PathBuf;
+
+use engine::{Engine, Kind};
+
+/// What is asked of this program.
+#[derive(Debug)]
+struct Asked {
+    containers: usize,
+    mebibytes: u64,
+    peers: Option<PathBuf>,
+    engines: Vec<Kind>,
+}
+
+impl Asked {
+    fn read(mut words: impl Iterator<Item = String>) -> Self {
+        let mut asked = Self {
+            containers: 200,
+            mebibytes: 1024,
+            peers: None,
+            engines: Vec::new(),
+        };
+        while let Some(word) = words.next() {
+            let mut value = || {
+                words
+                    .next()
+                    .unwrap_or_else(|| panic!("{word} needs a value"))
+            };
+            match word.as_str() {
+                "--containers" => asked.containers = value().parse().expect("a number"),
+                "--mebibytes" => asked.mebibytes = value().parse().expect("a number"),
+                "--peers" => asked.peers = Some(value().into()),
+                name => asked.engines.push(name.parse().expect("an engine")),
+            }
+        }
+        assert!(!asked.engines.is_empty(), "which engines?");
+        asked
+    }
+}
+
+fn main() {
+    let asked = Asked::read(std::env::args().skip(1));
+    for kind in &asked.engines {
+        let engine = Engine::start(*kind, asked.peers.as_deref());
+        rows::measure(&engine, asked.containers, asked.mebibytes, |row, value| {
+            println!("{} {row} {value:.4}", kind.name());
+        });
+    }
+}
