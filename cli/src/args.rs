@@ -10,8 +10,9 @@ use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand};
 use crate::spec::units;
 use crate::verbs::{
     attach, commit, completion, cp, create, df, diff, doctor, exec, export, history, images,
-    import, info, inspect, kill, load, login, logout, logs, machine, pause, prune, ps, pull, push,
-    registry, rename, rm, rmi, run, save, search, start, stats, stop, tag, update, version, wait,
+    import, info, inspect, kill, load, login, logout, logs, machine, pause, port, prune, ps, pull,
+    push, registry, rename, rm, rmi, run, save, search, start, stats, stop, tag, top, update,
+    version, wait,
 };
 
 /// Containers, each in a virtual machine of its own
@@ -118,6 +119,8 @@ pub(crate) enum OfContainer {
     Logs(logs::Args),
     /// Pause all processes within one or more containers
     Pause(pause::Args),
+    /// List port mappings or a specific mapping for the container
+    Port(port::Args),
     /// Rename a container
     Rename(rename::Args),
     /// Restart one or more containers
@@ -131,6 +134,8 @@ pub(crate) enum OfContainer {
     Stats(stats::Args),
     /// Stop one or more running containers
     Stop(stop::Args),
+    /// Display the running processes of a container
+    Top(top::Args),
     /// Unpause all processes within one or more containers
     Unpause(pause::Args),
     /// Update configuration of one or more containers
@@ -162,6 +167,8 @@ pub(crate) enum OfImage {
 pub(crate) enum Container {
     #[command(flatten)]
     Same(OfContainer),
+    /// Remove all stopped containers
+    Prune(prune::containers::Args),
     /// List containers
     #[command(alias = "ps", alias = "list")]
     Ls(ps::Args),
@@ -182,7 +189,7 @@ pub(crate) enum Image {
     /// Display detailed information on one or more images
     Inspect(inspect::OneKind),
     /// Remove unused images
-    Prune(prune::Args),
+    Prune(prune::images::Args),
 }
 
 #[derive(Debug, Subcommand)]
@@ -191,6 +198,8 @@ pub(crate) enum System {
     Df(df::Args),
     /// Display system-wide information
     Info(info::Args),
+    /// Remove unused data
+    Prune(prune::system::Args),
 }
 
 /// The clap definitions, with the habits of Docker's flags: `--flag=false`, values that may

@@ -61,10 +61,9 @@ pub(crate) fn explain(root: &Command, arguments: &[OsString], error: &clap::Erro
             complaint(format!("hull: '{path}' {}", arity(command)), 1, "Run")
         }
         ErrorKind::MissingRequiredArgument | ErrorKind::TooFewValues => {
-            let lead = if least(command) == most(command) {
-                "Run"
-            } else {
-                "See"
+            let lead = match most(command) {
+                usize::MAX => "See",
+                _ => "Run",
             };
             complaint(format!("hull: '{path}' {}", arity(command)), 1, lead)
         }
@@ -231,15 +230,22 @@ fn usage_line(path: &str, command: &Command) -> String {
             .and_then(|names| names.first())
             .map_or("", |name| name.as_str());
         line.push(' ');
-        if arg.is_required_set() {
-            line.push_str(name);
-        } else {
-            line.push_str(&format!("[{name}]"));
-        }
         let repeated = arg
             .get_num_args()
             .is_some_and(|range| range.max_values() > 1);
+        match (arg.is_required_set(), repeated) {
+            (true, _) => line.push_str(name),
+            (false, true) => {
+                line.push_str(&format!("[{name}...]"));
+                continue;
+            }
+            (false, false) => line.push_str(&format!("[{name}]")),
+        }
+        let second = arg.get_value_names().and_then(|names| names.get(1));
         match (arg.is_trailing_var_arg_set(), repeated) {
+            (true, _) if second.is_some() => {
+                line.extend(second.map(|second| format!(" [{second}]")));
+            }
             (true, _) => line.push_str(match (name, least(command)) {
                 ("COMMAND", _) => " [ARG...]",
                 (_, 2..) => " COMMAND [ARG...]",

@@ -286,6 +286,70 @@ fn each_named_object_is_told_of() {
 }
 
 #[test]
+fn what_nobody_needs_is_removed() {
+    let containers = r#"{"ContainersDeleted":["ff","ee"],"SpaceReclaimed":5}"#;
+    let images = r#"{"ImagesDeleted":[{"Untagged":"x:1"},{"Deleted":"sha256:ff"}],"SpaceReclaimed":122400000}"#;
+    let daemon = Daemon::with(&[
+        ("POST /containers/prune", 200, containers),
+        ("POST /images/prune", 200, images),
+        ("POST /networks/prune", 200, r#"{"NetworksDeleted":["n1"]}"#),
+        (
+            "POST /volumes/prune",
+            200,
+            r#"{"VolumesDeleted":null,"SpaceReclaimed":0}"#,
+        ),
+        (
+            "POST /build/prune",
+            200,
+            r#"{"CachesDeleted":["c1"],"SpaceReclaimed":1}"#,
+        ),
+    ]);
+    check("prune.txt", &daemon);
+    let lines = daemon.lines();
+    for (expected, times) in [
+        (
+            "POST /containers/prune?filters=%7B%22until%22%3A%5B%221h%22%5D%7D",
+            1,
+        ),
+        (
+            "POST /images/prune?filters=%7B%22dangling%22%3A%5B%22true%22%5D%7D",
+            2,
+        ),
+        (
+            "POST /images/prune?filters=%7B%22dangling%22%3A%5B%22false%22%5D%7D",
+            1,
+        ),
+        ("POST /volumes/prune?", 1),
+        ("POST /build/prune?all=true", 1),
+    ] {
+        let seen = lines.iter().filter(|line| *line == expected).count();
+        assert_eq!(seen, times, "{expected} in {lines:#?}");
+    }
+}
+
+#[test]
+fn processes_and_ports_are_listed() {
+    let top = r#"{"Titles":["PID","CMD"],"Processes":[["1","sleep 100"],["7","sh"]]}"#;
+    let web = concat!(
+        r#"{"NetworkSettings":{"Ports":{"443/tcp":[{"HostIp":"0.0.0.0","HostPort":"8443"}],"#,
+        r#""80/tcp":[{"HostIp":"::","HostPort":"8080"}],"9/udp":null}}}"#,
+    );
+    let daemon = Daemon::with(&[
+        ("GET /containers/web/top", 200, top),
+        (
+            "GET /containers/idle/top",
+            409,
+            r#"{"message":"container ff is not running"}"#,
+        ),
+        ("GET /containers/web/json", 200, web),
+    ]);
+    check("processes.txt", &daemon);
+    let lines = daemon.lines();
+    let asked = "GET /containers/web/top?ps_args=-o+pid%2Ccmd";
+    assert!(lines.iter().any(|line| line == asked), "{lines:#?}");
+}
+
+#[test]
 fn the_daemon_is_described() {
     let version = json!({
         "Platform": { "Name": "" },

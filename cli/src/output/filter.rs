@@ -23,7 +23,18 @@ impl std::str::FromStr for Filter {
     }
 }
 
+impl std::fmt::Display for Filter {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}={}", self.key, self.value)
+    }
+}
+
 impl Filter {
+    /// Whether it is about this key.
+    pub(crate) fn is(&self, key: &str) -> bool {
+        self.key == key
+    }
+
     pub(crate) fn new(key: &str, value: &str) -> Filter {
         Filter {
             key: key.to_owned(),

@@ -80,7 +80,7 @@ impl Listing {
             text.push('\n');
         }
         Ok(if self.tabular {
-            table::align(&text)
+            table::align(&text, table::LIST)
         } else {
             text
         })

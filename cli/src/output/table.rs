@@ -1,11 +1,12 @@
 //! Aligned columns, as Go's `tabwriter` lays them out for Docker: every cell but the last of
-//! a line is padded to the widest of its column plus three, and to ten at least.
+//! a line is padded to the widest of its column plus three, and to a least width.
 
-const MIN_WIDTH: usize = 10;
+/// The least width of a list's columns.
+pub(crate) const LIST: usize = 10;
 const PADDING: usize = 3;
 
 /// Lays out lines whose cells are separated by tabs.
-pub(crate) fn align(text: &str) -> String {
+pub(crate) fn align(text: &str, least: usize) -> String {
     let lines: Vec<Vec<&str>> = text
         .lines()
         .map(|line| line.split('\t').collect())
@@ -13,7 +14,7 @@ pub(crate) fn align(text: &str) -> String {
     let mut widths: Vec<usize> = Vec::new();
     for line in &lines {
         for (column, cell) in line[..line.len().saturating_sub(1)].iter().enumerate() {
-            let width = (cell.chars().count() + PADDING).max(MIN_WIDTH);
+            let width = (cell.chars().count() + PADDING).max(least);
             match widths.get_mut(column) {
                 Some(widest) => *widest = width.max(*widest),
                 None => widths.push(width),
@@ -42,13 +43,13 @@ mod tests {
     fn short_columns_are_ten_wide_and_the_last_is_bare() {
         let rows = "CONTAINER ID\tPORTS\tNAMES\nef8146078f91\t\tw1\n";
         let expected = "CONTAINER ID   PORTS     NAMES\nef8146078f91             w1\n";
-        assert_eq!(align(rows), expected);
+        assert_eq!(align(rows, LIST), expected);
     }
 
     #[test]
     fn width_counts_characters_not_bytes() {
         assert_eq!(
-            align("\"/entrypoint.sh /etc…\"\tx\n"),
+            align("\"/entrypoint.sh /etc…\"\tx\n", LIST),
             "\"/entrypoint.sh /etc…\"   x\n"
         );
     }

@@ -1,4 +1,6 @@
-//! Cutting and quoting words for a column.
+//! Cutting, quoting and ordering words for a column.
+
+use std::cmp::Ordering;
 
 /// The first twelve digits of an id, without its algorithm.
 pub(crate) fn short_id(id: &str) -> String {
@@ -40,6 +42,40 @@ pub(crate) fn quote(text: &str) -> String {
     quoted
 }
 
+/// Order in which `9` comes before `10`, wherever the digits stand.
+pub(crate) fn natural(a: &str, b: &str) -> Ordering {
+    let (mut a, mut b) = (a, b);
+    loop {
+        let (one, other) = match (a.chars().next(), b.chars().next()) {
+            (Some(one), Some(other)) => (one, other),
+            (one, other) => return one.is_some().cmp(&other.is_some()),
+        };
+        if one.is_ascii_digit() && other.is_ascii_digit() {
+            let (first, rest) = digits(a);
+            let (second, other_rest) = digits(b);
+            let order = first.len().cmp(&second.len()).then(first.cmp(second));
+            if order != Ordering::Equal {
+                return order;
+            }
+            (a, b) = (rest, other_rest);
+            continue;
+        }
+        if one != other {
+            return one.cmp(&other);
+        }
+        (a, b) = (&a[one.len_utf8()..], &b[other.len_utf8()..]);
+    }
+}
+
+/// The number that `text` begins with, without leading zeroes, and what follows.
+fn digits(text: &str) -> (&str, &str) {
+    let end = text
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(text.len());
+    let (number, rest) = text.split_at(end);
+    (number.trim_start_matches('0'), rest)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -59,6 +95,22 @@ mod tests {
         );
         assert_eq!(ellipsis("sleep 100", 20), "sleep 100");
         assert_eq!(ellipsis("ééééé", 5), "ééééé");
+    }
+
+    #[test]
+    fn numbers_are_ordered_as_people_count() {
+        for (less, more) in [
+            ("9/tcp", "10/tcp"),
+            ("a2b9", "a2b10"),
+            ("a", "ab"),
+            ("080/x", "443/x"),
+            ("80/sctp", "80/tcp"),
+            ("", "0"),
+        ] {
+            assert_eq!(natural(less, more), Ordering::Less, "{less} {more}");
+            assert_eq!(natural(more, less), Ordering::Greater, "{less} {more}");
+        }
+        assert_eq!(natural("a1", "a01"), Ordering::Equal);
     }
 
     #[test]

@@ -23,6 +23,7 @@ pub(crate) mod logs;
 pub(crate) mod machine;
 mod named;
 pub(crate) mod pause;
+pub(crate) mod port;
 pub(crate) mod prune;
 pub(crate) mod ps;
 pub(crate) mod pull;
@@ -38,6 +39,7 @@ pub(crate) mod start;
 pub(crate) mod stats;
 pub(crate) mod stop;
 pub(crate) mod tag;
+pub(crate) mod top;
 pub(crate) mod update;
 pub(crate) mod version;
 pub(crate) mod wait;
@@ -78,7 +80,13 @@ pub(crate) async fn execute(cli: Cli) -> Result<u8, Failure> {
         Verb::Image(Image::Inspect(args)) => {
             inspect::run(&args.of(inspect::Kind::Image), &host.connect().await?).await
         }
-        Verb::Image(Image::Prune(args)) => prune::run(&args, &host.connect().await?).await,
+        Verb::Container(Container::Prune(args)) => {
+            prune::containers::run(&args, &host.connect().await?).await
+        }
+        Verb::Image(Image::Prune(args)) => prune::images::run(&args, &host.connect().await?).await,
+        Verb::System(System::Prune(args)) => {
+            prune::system::run(&args, &host.connect().await?).await
+        }
         Verb::System(System::Df(args)) => df::run(&args, &host.connect().await?).await,
         Verb::Info(args) | Verb::System(System::Info(args)) => {
             info::run(&args, &host.connect().await?).await
@@ -103,12 +111,14 @@ async fn of_container(verb: OfContainer, host: Host) -> Result<u8, Failure> {
         OfContainer::Kill(args) => kill::run(&args, &client).await,
         OfContainer::Logs(args) => logs::run(&args, &client).await,
         OfContainer::Pause(args) => pause::run(&args, pause::Turn::Pause, &client).await,
+        OfContainer::Port(args) => port::run(&args, &client).await,
         OfContainer::Rename(args) => rename::run(&args, &client).await,
         OfContainer::Restart(args) => stop::run(&args, stop::Then::StartAgain, &client).await,
         OfContainer::Rm(args) => rm::run(&args, &client).await,
         OfContainer::Start(args) => start::run(&args, &client).await,
         OfContainer::Stats(args) => stats::run(&args, &client).await,
         OfContainer::Stop(args) => stop::run(&args, stop::Then::Rest, &client).await,
+        OfContainer::Top(args) => top::run(&args, &client).await,
         OfContainer::Unpause(args) => pause::run(&args, pause::Turn::Unpause, &client).await,
         OfContainer::Update(args) => update::run(&args, &client).await,
         OfContainer::Wait(args) => wait::run(&args, &client).await,
