@@ -17,12 +17,17 @@
 //! cpus = 1                         # --cpus
 //! scratch = "10g"                  # --storage-opt size=
 //!
+//! [log]                            # of a container that does not say
+//! driver = "json-file"             # --log-driver: json-file, local, none
+//! options = { max-size = "10m", max-file = "3" }
+//!
 //! [registries]
 //! mirrors = ["https://mirror.example.com"]
 //! insecure = ["localhost:5000", "10.0.0.0/8"]
 //! certificates = ["/etc/hull/certs.d"]
 //! ```
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -69,6 +74,7 @@ pub(crate) struct Config {
     pub(crate) log_level: Option<String>,
     pub(crate) tls: Tls,
     pub(crate) defaults: Defaults,
+    pub(crate) log: Log,
     pub(crate) registries: Registries,
 }
 
@@ -88,6 +94,13 @@ pub(crate) struct Defaults {
     pub(crate) cpus: Option<u8>,
     #[serde(deserialize_with = "parsed")]
     pub(crate) scratch: Option<ByteSize>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Log {
+    pub(crate) driver: Option<String>,
+    pub(crate) options: BTreeMap<String, String>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
@@ -158,6 +171,7 @@ mod tests {
         assert_eq!(config.tls.key, Some("/etc/hull/key.pem".into()));
         assert_eq!(config.defaults.memory, Some(ByteSize(512 << 20)));
         assert_eq!(config.defaults.cpus, Some(1));
+        assert_eq!(config.log.options["max-size"], "10m");
         assert_eq!(config.registries.insecure.len(), 2);
     }
 

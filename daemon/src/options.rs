@@ -67,6 +67,15 @@ pub struct Options {
     #[arg(long, value_name = "DIR")]
     pub registry_certs: Vec<PathBuf>,
 
+    /// Where the output of containers is kept that do not say: json-file, local, none
+    /// [default: json-file]
+    #[arg(long, value_name = "DRIVER")]
+    pub log_driver: Option<String>,
+
+    /// Option of that log driver, such as max-size=10m; may be repeated
+    #[arg(long = "log-opt", value_name = "NAME=VALUE", value_parser = log_option)]
+    pub log_options: Vec<(String, String)>,
+
     /// How long a VM may take until its agent answers, and each request to it: more on a slow host
     #[arg(
         long,
@@ -108,6 +117,14 @@ pub struct Options {
     pub log_level: Option<String>,
 }
 
+/// In dockerd's words where it is none.
+fn log_option(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) => Ok((name.to_owned(), value.to_owned())),
+        None => Err(format!("invalid logging option: {text}: it is NAME=VALUE")),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -130,6 +147,7 @@ mod tests {
             ["--default-cpus", "0"],
             ["--default-cpus", "33"],
             ["--tlskey", "/needs/tlsverify"],
+            ["--log-opt", "max-size"],
         ] {
             assert!(parse(&bad).is_err(), "{bad:?}");
         }

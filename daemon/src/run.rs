@@ -106,6 +106,7 @@ fn engine_options(settings: &Settings) -> anyhow::Result<hull_engine::api::Optio
         certificates.clone_from(&settings.certificates);
     }
     let defaults = &mut engine.defaults;
+    defaults.log.clone_from(&settings.log);
     defaults.boot_deadline = settings.boot_deadline;
     defaults.call_deadline = defaults.call_deadline.max(settings.boot_deadline);
     defaults.memory_mib = settings.memory_mib.unwrap_or(defaults.memory_mib);

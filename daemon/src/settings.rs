@@ -1,10 +1,11 @@
 //! What a daemon is set to: flags over the configuration file over what is usual. Resolved once.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use hull_engine::ByteSize;
-use hull_engine::api::{InsecureRegistry, Mirror};
+use hull_engine::api::{InsecureRegistry, LogConfig, Mirror};
+use hull_engine::{ByteSize, LogConfigError};
 
 use crate::Options;
 use crate::config::{self, Config, ConfigError};
@@ -40,6 +41,9 @@ pub enum SettingsError {
         /// The most.
         most: u64,
     },
+    /// A log that cannot be kept so.
+    #[error("failed to set log opts: {0}")]
+    Log(#[from] LogConfigError),
     /// TLS with a part missing.
     #[error("--tlsverify needs {0}, or its place in the configuration's [tls]")]
     Tls(&'static str),
@@ -59,6 +63,7 @@ pub struct Settings {
     pub(crate) insecure: Vec<InsecureRegistry>,
     pub(crate) mirrors: Vec<Mirror>,
     pub(crate) certificates: Vec<PathBuf>,
+    pub(crate) log: LogConfig,
     pub(crate) boot_deadline: Duration,
     pub(crate) memory_mib: Option<u32>,
     pub(crate) vcpus: Option<u8>,
@@ -104,6 +109,7 @@ impl Settings {
             let range = u64::from(*CPUS.start())..=u64::from(*CPUS.end());
             within("defaults.cpus", u64::from(cpus), range)?;
         }
+        let log = log(&options, config.log)?;
         let tls = tls_files(&options, config.tls)?;
         let memory = options.default_memory.or(memory);
         Ok(Self {
@@ -126,6 +132,7 @@ impl Settings {
             insecure: over(options.insecure_registry, config.registries.insecure),
             mirrors: over(options.registry_mirror, config.registries.mirrors),
             certificates: over(options.registry_certs, config.registries.certificates),
+            log,
             boot_deadline: Duration::from_secs(options.boot_deadline),
             memory_mib: memory.and_then(|mib| u32::try_from(mib).ok()),
             vcpus: options.default_cpus.or(config.defaults.cpus),
@@ -137,6 +144,25 @@ impl Settings {
 /// Flags that may be repeated take the place of the file's list; they do not add to it.
 fn over<T>(flags: Vec<T>, file: Vec<T>) -> Vec<T> {
     if flags.is_empty() { file } else { flags }
+}
+
+/// The options of the file are for the driver of the file.
+fn log(options: &Options, file: config::Log) -> Result<LogConfig, LogConfigError> {
+    let usual = || "json-file".to_owned();
+    let of_file = file.driver.unwrap_or_else(usual);
+    let driver = options.log_driver.clone().unwrap_or(of_file.clone());
+    let kept = if driver == of_file {
+        file.options
+    } else {
+        BTreeMap::new()
+    };
+    let given = options.log_options.iter().cloned();
+    let log = LogConfig {
+        r#type: driver,
+        config: kept.into_iter().chain(given).collect(),
+    };
+    log.check()?;
+    Ok(log)
 }
 
 /// All three of them, or none.
@@ -221,6 +247,25 @@ mod tests {
             let start = format!("{key} of {} is out of range: ", config::PATH);
             assert!(error.starts_with(&start), "{error}");
         }
+    }
+
+    #[test]
+    fn the_log_of_the_file_is_overridden_option_by_option() {
+        let log = |args: &[&str], file: &str| {
+            let log = settings(args, file)?.log;
+            let options = log.config.into_iter().map(|(k, v)| format!("{k}={v}"));
+            Ok::<_, String>((log.r#type, options.collect::<Vec<_>>().join(" ")))
+        };
+        let is = |driver: &str, options: &str| Ok((driver.to_owned(), options.to_owned()));
+        let file = "[log]\ndriver = \"local\"\noptions = { max-size = \"1m\", max-file = \"4\" }";
+        assert_eq!(log(&[], ""), is("json-file", ""));
+        assert_eq!(log(&[], file), is("local", "max-file=4 max-size=1m"));
+        let one = ["--log-opt", "max-size=2m"];
+        assert_eq!(log(&one, file), is("local", "max-file=4 max-size=2m"));
+        assert_eq!(log(&["--log-driver", "none"], file), is("none", ""));
+        let bad = ["--log-opt", "x=y"];
+        let error = "failed to set log opts: unknown log opt 'x' for json-file log driver";
+        assert_eq!(log(&bad, ""), Err(error.to_owned()));
     }
 
     #[test]

@@ -165,12 +165,7 @@ fn judge_host(host: &HostConfig) -> Result<(), EngineError> {
             "can't create 'AutoRemove' container with restart policy".into(),
         ));
     }
-    if !matches!(host.log_config.r#type.as_str(), "" | "json-file") {
-        return unsupported(format!("log driver {}", host.log_config.r#type));
-    }
-    if let Some(option) = host.log_config.config.keys().next() {
-        return unsupported(format!("log option {option}"));
-    }
+    host.log_config.check()?;
     for option in host.security_opt.iter().flatten() {
         security(option)?;
     }
@@ -320,10 +315,6 @@ mod tests {
                 "HostConfig.PortBindings",
             ),
             (json!({ "NetworkMode": "host" }), "network mode host"),
-            (
-                json!({ "LogConfig": { "Type": "syslog" } }),
-                "log driver syslog",
-            ),
             (json!({ "PidMode": "host" }), "HostConfig.PidMode \"host\""),
             (json!({ "SomethingNew": 1 }), "HostConfig.SomethingNew 1"),
         ] {
@@ -335,6 +326,17 @@ mod tests {
             assert!(message.contains(text), "{message}");
         }
         assert!(verdict(&json!({ "Volumes": { "/data": {} } }), &json!({})).is_err());
+    }
+
+    #[test]
+    fn logs_are_kept_as_a_driver_can() {
+        let log = |json: Value| verdict(&json!({}), &json!({ "LogConfig": json }));
+        let options = json!({ "max-size": "1m", "max-file": "3" });
+        assert_eq!(log(json!({ "Type": "local", "Config": options })), Ok(()));
+        assert_eq!(
+            log(json!({ "Type": "syslog" })).unwrap_err(),
+            "logger: no log driver named 'syslog' is registered"
+        );
     }
 
     #[test]

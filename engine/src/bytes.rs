@@ -17,6 +17,17 @@ impl FromStr for ByteSize {
     /// A whole number and one of Docker's binary suffixes: `b k m g t p`, also `kb` and `kib`, in
     /// either case.
     fn from_str(text: &str) -> Result<Self, NotASize> {
+        Self::with_unit(text, 1024)
+    }
+}
+
+impl ByteSize {
+    /// As [`ByteSize::from_str`], with suffixes of 1000 bytes: Docker's sizes of disks and files.
+    pub(crate) fn decimal(text: &str) -> Result<Self, NotASize> {
+        Self::with_unit(text, 1000)
+    }
+
+    fn with_unit(text: &str, unit: u64) -> Result<Self, NotASize> {
         let bad = || NotASize(text.to_owned());
         let lower = text.trim().to_ascii_lowercase();
         let end = lower
@@ -24,16 +35,17 @@ impl FromStr for ByteSize {
             .unwrap_or(lower.len());
         let (digits, suffix) = lower.split_at(end);
         let number: u64 = digits.parse().map_err(|_| bad())?;
-        let shift = match suffix.trim_start() {
+        let power = match suffix.trim_start() {
             "" | "b" => 0,
-            "k" | "kb" | "kib" => 10,
-            "m" | "mb" | "mib" => 20,
-            "g" | "gb" | "gib" => 30,
-            "t" | "tb" | "tib" => 40,
-            "p" | "pb" | "pib" => 50,
+            "k" | "kb" | "kib" => 1,
+            "m" | "mb" | "mib" => 2,
+            "g" | "gb" | "gib" => 3,
+            "t" | "tb" | "tib" => 4,
+            "p" | "pb" | "pib" => 5,
             _ => return Err(bad()),
         };
-        number.checked_mul(1 << shift).map(Self).ok_or_else(bad)
+        let factor = unit.pow(power);
+        number.checked_mul(factor).map(Self).ok_or_else(bad)
     }
 }
 
@@ -62,5 +74,7 @@ mod tests {
         ] {
             assert_eq!(text.parse().ok(), expected.map(ByteSize), "{text}");
         }
+        assert_eq!(ByteSize::decimal("10m"), Ok(ByteSize(10_000_000)));
+        assert_eq!(ByteSize::decimal("5"), Ok(ByteSize(5)));
     }
 }

@@ -17,6 +17,7 @@ use crate::events::{EventStream, Window};
 use crate::id::{ContainerId, ContainerName};
 use crate::images::Images;
 use crate::layout::{Layout, make_private, remove_tree};
+use crate::log::attributes;
 use crate::restart::Restarts;
 use crate::state::{Force, Meaning, Phase, Then};
 use crate::store::Store;
@@ -131,6 +132,8 @@ impl Engine {
         name: Option<&str>,
         mut spec: CreateSpec,
     ) -> Result<Created, EngineError> {
+        let log = std::mem::take(&mut spec.host_config.log_config);
+        spec.host_config.log_config = log.or(&self.context.options.defaults.log);
         let facts = HostFacts::read(self.context.layout.cgroup_root());
         admission::judge(&spec, &facts)?;
         let given = name.map(str::parse::<ContainerName>).transpose()?;
@@ -140,6 +143,10 @@ impl Engine {
         let warnings = admission::discard(&mut spec.host_config, &facts);
         let blueprint = Blueprint::new(id.clone(), spec, &image)?;
         let name = self.claim_name(given, &id)?;
+        if let Err(error) = attributes::of(&blueprint, name.as_str()) {
+            self.context.registry.release(&name);
+            return Err(error.into());
+        }
         let dir = self.context.layout.container(&id);
         let made = make_private(&dir).map_err(|source| EngineError::File {
             path: dir.clone(),

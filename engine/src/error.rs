@@ -180,6 +180,12 @@ pub enum EngineError {
         /// Why.
         source: std::io::Error,
     },
+    /// Docker's wording where a log driver keeps nothing.
+    #[error("configured logging driver does not support reading")]
+    NoLog,
+    /// No log can be kept so.
+    #[error("{0}")]
+    LogConfig(#[from] crate::log::LogConfigError),
     /// A directory or file of the engine's own.
     #[error("{path}: {source}", path = path.display())]
     File {
@@ -234,6 +240,7 @@ impl EngineError {
             | Self::InvalidName(_)
             | Self::Invalid(_)
             | Self::NoCommand
+            | Self::LogConfig(_)
             | Self::ReadOnlyRoot
             | Self::WrongPlatform { .. }
             | Self::ExecNotRunning(_) => ErrorKind::InvalidParameter,
@@ -242,7 +249,7 @@ impl EngineError {
                 _ => ErrorKind::System,
             },
             Self::NotModified(_) => ErrorKind::NotModified,
-            Self::NotSupported(_) => ErrorKind::NotImplemented,
+            Self::NotSupported(_) | Self::NoLog => ErrorKind::NotImplemented,
             Self::Vm(e) => e.kind(),
             Self::Image(_, kind) => *kind,
             Self::Closing | Self::InUse(_) | Self::NoController(..) => ErrorKind::Unavailable,

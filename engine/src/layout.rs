@@ -9,7 +9,8 @@
 //! └── containers/ID/
 //!     ├── init.layer                 what every container has and its image lacks
 //!     ├── scratch.img                what the container wrote (sparse)
-//!     └── ID-json.log                what it printed
+//!     ├── ID-json.log{,.1,.2.gz,…}   what it printed, where that is kept; see `log::shelf`
+//!     └── output.position            how much it printed, where that is not kept
 //! RUN_DIR                            gone after a reboot
 //! └── vms/ID32/                      while a VM runs; ID32: half the id, as a socket's path is short
 //!     ├── control.sock               hull-vmm's control socket
@@ -101,6 +102,10 @@ impl Layout {
 
     pub(crate) fn log(&self, id: &ContainerId) -> PathBuf {
         self.container(id).join(format!("{id}-json.log"))
+    }
+
+    pub(crate) fn output_position(&self, id: &ContainerId) -> PathBuf {
+        self.container(id).join("output.position")
     }
 
     pub(crate) fn vms(&self) -> PathBuf {

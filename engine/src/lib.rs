@@ -56,5 +56,6 @@ pub use images::{
     Archive, DiskUsage, HistoryStep, ImageInspect, ImageSummary, Images, ImportOptions, ImportStep,
     LoadOptions, LoadStep, Platform, PruneOptions, Pruned, Removal, RemoveOptions,
 };
+pub use log::LogConfigError;
 pub use stats::StatsStream;
 pub use time::{NotATime, Timestamp};

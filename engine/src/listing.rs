@@ -16,7 +16,7 @@ use crate::id::ContainerId;
 use crate::time::Timestamp;
 
 /// Everything about one.
-pub(crate) fn inspect(container: &Container) -> ContainerInspect {
+pub(crate) fn inspect(context: &Context, container: &Container) -> ContainerInspect {
     let blueprint = &container.blueprint();
     let mut command = blueprint.command().into_iter();
     ContainerInspect {
@@ -30,7 +30,9 @@ pub(crate) fn inspect(container: &Container) -> ContainerInspect {
         config: blueprint.config.clone(),
         host_config: blueprint.host_config.clone(),
         restart_count: container.snapshot().restarts.count,
-        log_path: container.console.log_path().to_owned(),
+        log_path: blueprint
+            .shows_log()
+            .then(|| context.layout.log(&blueprint.id)),
         exec_ids: container.running_execs(),
         platform: "linux",
     }

@@ -54,6 +54,8 @@ pub(crate) enum SpecError {
     Expose(String),
     #[error("invalid logging opts format: {0}")]
     LogOpts(String),
+    #[error("invalid logging opts for driver none")]
+    LogOptsOfNone,
 }
 
 /// When to ask a registry for the image.
@@ -282,6 +284,9 @@ fn health(flags: &Flags) -> Result<Option<HealthConfig>, SpecError> {
 fn log_config(flags: &Flags) -> Result<Option<HostConfigLogConfig>, SpecError> {
     if let Some(bad) = flags.log_opt.iter().find(|option| !option.contains('=')) {
         return Err(SpecError::LogOpts(bad.clone()));
+    }
+    if flags.log_driver.as_deref() == Some("none") && !flags.log_opt.is_empty() {
+        return Err(SpecError::LogOptsOfNone);
     }
     let given = flags.log_driver.is_some() || !flags.log_opt.is_empty();
     Ok(given.then(|| HostConfigLogConfig {

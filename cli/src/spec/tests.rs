@@ -183,8 +183,8 @@ fn each_host_flag_has_its_place_in_the_request() {
         (&["--sysctl", "a.b=1"], json!({ "Sysctls": { "a.b": "1" } })),
         (&["--shm-size", "64m"], json!({ "ShmSize": 67_108_864 })),
         (
-            &["--log-driver", "none", "--log-opt", "a=b"],
-            json!({ "LogConfig": { "Type": "none", "Config": { "a": "b" } } }),
+            &["--log-driver", "local", "--log-opt", "a=b"],
+            json!({ "LogConfig": { "Type": "local", "Config": { "a": "b" } } }),
         ),
         (
             &["--storage-opt", "size=1G"],

@@ -54,7 +54,8 @@ pub struct AttachOptions {
 }
 
 /// An attached client's ends. Dropping `output` detaches; dropping `stdin` ends the client's
-/// input, and the container's too where `StdinOnce` says so (always for an exec).
+/// input, and, unless that is a terminal, the container's too where `StdinOnce` says so (always for
+/// an exec).
 #[derive(Debug)]
 pub struct Attachment {
     /// Whether `output` is a terminal's raw bytes: then it is not framed on the wire.
@@ -126,7 +127,7 @@ pub struct LogOptions {
     pub tail: Tail,
     /// Each line begins with its time.
     pub timestamps: bool,
-    /// Each line carries the attributes its log driver was told to add (none yet).
+    /// Each line begins with the attributes that its log driver was told to add.
     pub details: bool,
 }
 

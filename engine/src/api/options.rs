@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use hull_images::remote::RemoteOptions as RegistryOptions;
 
+use super::LogConfig;
+
 /// Where an engine keeps things, and where its programs are.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -64,6 +66,8 @@ pub struct Defaults {
     pub boot_deadline: Duration,
     /// How long any other request to the agent may take.
     pub call_deadline: Duration,
+    /// Where a container's output is kept, and how.
+    pub log: LogConfig,
     /// The first host user id given to a VM.
     pub first_uid: u32,
     /// How many user ids may be given.
@@ -78,6 +82,10 @@ impl Default for Defaults {
             scratch_bytes: 10 << 30,
             boot_deadline: Duration::from_secs(60),
             call_deadline: Duration::from_secs(60),
+            log: LogConfig {
+                r#type: "json-file".to_owned(),
+                ..LogConfig::default()
+            },
             first_uid: 0x7000_0000,
             uid_count: 0x1_0000,
         }

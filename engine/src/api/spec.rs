@@ -194,7 +194,7 @@ pub struct HostConfig {
     /// Size of `/dev/shm`; 0 is 64 MiB.
     #[serde(deserialize_with = "or_default")]
     pub shm_size: i64,
-    /// `json-file`.
+    /// Where its output is kept, and how.
     #[serde(deserialize_with = "or_default")]
     pub log_config: LogConfig,
     /// When to start it again.
@@ -243,7 +243,7 @@ pub struct Ulimit {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub struct LogConfig {
-    /// Empty or `json-file`.
+    /// `json-file`, `local` or `none`; empty is the engine's default.
     pub r#type: String,
     /// `max-size`, `max-file`, …
     #[serde(deserialize_with = "or_default")]

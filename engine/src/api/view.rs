@@ -114,8 +114,8 @@ pub struct ContainerInspect {
     pub host_config: HostConfig,
     /// How often its policy restarted it.
     pub restart_count: u32,
-    /// Its json-file log.
-    pub log_path: PathBuf,
+    /// Its json-file log, where it has one.
+    pub log_path: Option<PathBuf>,
     /// Execs that run.
     pub exec_ids: Vec<ExecId>,
     /// Always `linux`.

@@ -72,8 +72,8 @@ impl DetachScan {
     }
 }
 
-/// Passes on what one client types until it stops, leaves or types the detach keys; then `gone`
-/// is cancelled only in the last case.
+/// Passes on what one client types until it stops, leaves or types the detach keys. Only the keys
+/// make it cancel `gone`, and then the process keeps its input whatever is meant by its end.
 pub(crate) async fn relay(
     mut from: mpsc::Receiver<Bytes>,
     to: mpsc::Sender<Typed>,
@@ -84,7 +84,7 @@ pub(crate) async fn relay(
     loop {
         let typed = tokio::select! {
             typed = from.recv() => typed,
-            () = gone.cancelled() => return,
+            () = gone.cancelled() => break,
         };
         let Some(typed) = typed else { break };
         let (typed, detached) = match &mut detach {
@@ -101,8 +101,11 @@ pub(crate) async fn relay(
         if detached {
             gone.cancel();
         }
-        if !passed || detached {
+        if detached {
             return;
+        }
+        if !passed {
+            break;
         }
     }
     if at_end == AtEnd::Close {
@@ -169,6 +172,19 @@ mod tests {
         );
         for kept in [AtEnd::of(true, true), AtEnd::of(false, false)] {
             assert_eq!(fed(kept).await, std::slice::from_ref(&typed));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_client_that_is_cut_off_is_one_that_goes() {
+        for (at_end, expected) in [(AtEnd::Close, Some(Typed::End)), (AtEnd::Keep, None)] {
+            let (client, from) = mpsc::channel(1);
+            let (to, mut fed) = mpsc::channel(4);
+            let gone = CancellationToken::new();
+            gone.cancel();
+            relay(from, to, None, at_end, gone).await;
+            assert_eq!(fed.recv().await, expected);
+            drop(client);
         }
     }
 

@@ -12,7 +12,6 @@ mod client;
 mod input;
 mod pump;
 
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -26,7 +25,7 @@ pub(crate) use pump::{Sink, drain, pump};
 use crate::api::{LogLine, LogOptions, OutputFrame, StdStream, Tail};
 use crate::error::EngineError;
 use crate::id::ContainerId;
-use crate::log::{LogReader, LogWriter, Selection};
+use crate::log::{Attributes, Log, LogReader, LogWriter, Run, Selection, Shelf};
 
 /// How many pieces of input wait for a guest.
 const INPUT_QUEUE: usize = 16;
@@ -48,7 +47,7 @@ pub(crate) struct Progress {
 #[derive(Debug)]
 pub(crate) struct Console {
     id: ContainerId,
-    log: PathBuf,
+    log: Log,
     /// Clients and the log's writer change together, so that a replay has no gap.
     pub(crate) stage: Mutex<Stage>,
     progress: watch::Sender<Progress>,
@@ -65,8 +64,11 @@ pub(crate) struct Stage {
 }
 
 impl Console {
-    pub(crate) fn new(id: ContainerId, log: PathBuf) -> Self {
-        let length = std::fs::metadata(&log).map_or(0, |m| m.len());
+    pub(crate) fn new(id: ContainerId, log: Log) -> Self {
+        let length = log.end().unwrap_or_else(|error| {
+            tracing::error!(container = %id, %error, "the length of a log is not known");
+            0
+        });
         let (input, typed) = mpsc::channel(INPUT_QUEUE);
         Self {
             id,
@@ -82,8 +84,8 @@ impl Console {
         }
     }
 
-    pub(crate) fn log_path(&self) -> &Path {
-        &self.log
+    pub(crate) fn id(&self) -> &ContainerId {
+        &self.id
     }
 
     pub(crate) fn input(&self) -> mpsc::Sender<Typed> {
@@ -95,9 +97,10 @@ impl Console {
         self.progress.borrow().length
     }
 
-    /// A run begins, or goes on: its lines are those from `base` bytes on.
-    pub(crate) async fn begin(&self, base: u64) -> Result<(), EngineError> {
-        let writer = LogWriter::open(&self.log, base).map_err(|e| self.failed(e))?;
+    /// A run begins, or goes on.
+    pub(crate) async fn begin(&self, run: Run, attributes: Attributes) -> Result<(), EngineError> {
+        let opened = self.log.write(run, attributes);
+        let writer = opened.map_err(|e| self.failed(e))?;
         let length = writer.length();
         self.stage.lock().await.writer = Some(writer);
         self.progress.send_modify(|p| {
@@ -138,11 +141,14 @@ impl Console {
         &self,
         options: LogOptions,
         closing: CancellationToken,
-    ) -> mpsc::Receiver<Result<LogLine, EngineError>> {
+    ) -> Result<mpsc::Receiver<Result<LogLine, EngineError>>, EngineError> {
+        let Log::Files(shelf) = &self.log else {
+            return Err(EngineError::NoLog);
+        };
         let (sender, receiver) = mpsc::channel(READ_AHEAD);
-        let (path, id, progress) = (self.log.clone(), self.id.clone(), self.progress.subscribe());
+        let (shelf, id, progress) = (shelf.clone(), self.id.clone(), self.progress.subscribe());
         tokio::spawn(async move {
-            let work = send_lines(&path, progress, options, &sender);
+            let work = send_lines(&shelf, progress, options, &sender);
             let result = tokio::select! {
                 result = work => result,
                 () = closing.cancelled() => Ok(()),
@@ -153,7 +159,7 @@ impl Console {
                 let _ = sender.send(Err(EngineError::Log { id, source })).await;
             }
         });
-        receiver
+        Ok(receiver)
     }
 
     /// All of the log up to `length`, as it was written, and what was held back of it.
@@ -164,8 +170,8 @@ impl Console {
         wanted: impl Fn(StdStream) -> bool,
         to: &mpsc::Sender<OutputFrame>,
     ) -> std::io::Result<()> {
-        if length > 0 {
-            let mut reader = LogReader::open(&self.log, length, Tail::All).await?;
+        if let (1.., Log::Files(shelf)) = (length, &self.log) {
+            let mut reader = LogReader::open(shelf.clone(), length, Tail::All).await?;
             while let Some(line) = reader.next(length).await? {
                 let frame = OutputFrame {
                     stream: line.stream,
@@ -186,36 +192,35 @@ impl Console {
 }
 
 async fn send_lines(
-    path: &Path,
+    shelf: &Arc<Shelf>,
     mut progress: watch::Receiver<Progress>,
     options: LogOptions,
     sender: &mpsc::Sender<Result<LogLine, EngineError>>,
 ) -> std::io::Result<()> {
-    let (follow, timestamps, tail) = (options.follow, options.timestamps, options.tail);
+    let LogOptions {
+        follow,
+        timestamps,
+        details,
+        tail,
+        ..
+    } = options;
     let selection = Selection(options);
     let mut now = *progress.borrow_and_update();
-    let mut reader = loop {
-        match LogReader::open(path, now.length, tail).await {
-            Ok(reader) => break reader,
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
-            Err(e) => return Err(e),
-        }
-        // Never started: there is no log yet.
-        if !follow || !now.live || progress.changed().await.is_err() {
-            return Ok(());
-        }
-        now = *progress.borrow_and_update();
-    };
+    let mut reader = LogReader::open(shelf.clone(), now.length, tail).await?;
     let run = now.run;
     loop {
         while let Some(line) = reader.next(now.length).await? {
             if !selection.wants(&line) {
                 continue;
             }
-            let text = match timestamps {
-                true => format!("{} {}", line.time.fixed(), line.log),
-                false => line.log,
-            };
+            let mut text = String::new();
+            if timestamps {
+                text = line.time.fixed() + " ";
+            }
+            if details {
+                text += &line.details();
+            }
+            text += &line.log;
             let line = LogLine {
                 stream: line.stream,
                 time: line.time,

@@ -1,17 +1,20 @@
 //! From the guest's output to the log and the clients.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use hull_protocol::agent::ProcessId;
 use hull_protocol::stream::Output;
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 
 use super::Console;
 use super::client::{Client, Patience};
 use crate::agent::AgentFailure;
 use crate::agent::stream::{OutputStream, Record};
 use crate::api::StdStream;
+use crate::log::Shelf;
 
 /// How long to wait before another connection; the VM's end cuts the wait short.
 const RETRY: Duration = Duration::from_millis(100);
@@ -20,9 +23,10 @@ const RETRY: Duration = Duration::from_millis(100);
 /// when the process has ended: from then on no client holds the rest back.
 pub(crate) async fn pump(console: &Console, socket: &Path, ended: watch::Receiver<bool>) {
     let process = ProcessId::init();
+    let mut packer = Packer::default();
     loop {
-        match pump_once(console, socket, &process, &ended).await {
-            Ok(()) => return,
+        match pump_once(console, socket, &process, (&ended, &mut packer)).await {
+            Ok(()) => return packer.finish().await,
             Err(e) if e.is_transport() => {
                 tracing::debug!(error = %e, "the output of a container was lost");
             }
@@ -39,7 +43,7 @@ async fn pump_once(
     console: &Console,
     socket: &Path,
     process: &ProcessId,
-    ended: &watch::Receiver<bool>,
+    (ended, packer): (&watch::Receiver<bool>, &mut Packer),
 ) -> Result<(), AgentFailure> {
     let from = match &console.stage.lock().await.writer {
         Some(writer) => writer.resume_at(),
@@ -48,7 +52,7 @@ async fn pump_once(
     let mut output = OutputStream::open(socket, process, from).await?;
     loop {
         let records = output.records().await?;
-        let (fresh, audience, stored) = {
+        let (fresh, audience, stored, full) = {
             let mut stage = console.stage.lock().await;
             let audience = stage.audience.clone();
             let Some(writer) = stage.writer.as_mut() else {
@@ -56,10 +60,10 @@ async fn pump_once(
             };
             let (fresh, written) = writer.append(&records);
             if let Err(error) = written {
-                tracing::warn!(%error, log = %console.log_path().display(), "output is not logged");
+                tracing::warn!(%error, container = %console.id(), "output is not logged");
             }
             console.wrote(writer.length());
-            (fresh, audience, writer.resume_at())
+            (fresh, audience, writer.resume_at(), writer.to_pack())
         };
         output.acknowledge(stored).await?;
         for record in fresh {
@@ -68,8 +72,35 @@ async fn pump_once(
                 audience.show(stream, &record.bytes, patience).await;
             }
         }
+        if let Some(shelf) = full {
+            packer.pack(shelf).await;
+        }
         if records.iter().any(|r| r.output == Output::End) {
             return Ok(());
+        }
+    }
+}
+
+/// Compresses what is full of a log while the rest is written. Whoever fills files faster than
+/// they are compressed waits, lest the disk fill with them.
+#[derive(Default)]
+struct Packer(Option<JoinHandle<()>>);
+
+impl Packer {
+    async fn pack(&mut self, shelf: Arc<Shelf>) {
+        self.finish().await;
+        self.0 = Some(tokio::task::spawn_blocking(move || {
+            if let Err(error) = shelf.pack() {
+                tracing::warn!(%error, log = %shelf.current().display(), "a log is not compressed");
+            }
+        }));
+    }
+
+    async fn finish(&mut self) {
+        if let Some(work) = self.0.take()
+            && let Err(error) = work.await
+        {
+            tracing::error!(%error, "compressing a log failed");
         }
     }
 }

@@ -1,5 +1,7 @@
 //! What a container is, fixed when it is created: the request merged with its image.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use crate::api::{Config, CreateSpec, HostConfig};
@@ -7,6 +9,8 @@ use crate::error::EngineError;
 use crate::health;
 use crate::id::ContainerId;
 use crate::images::RunImage;
+use crate::layout::Layout;
+use crate::log::{Driver, Log, Rotation, Shelf};
 use crate::time::Timestamp;
 
 /// Docker's size of `/dev/shm`.
@@ -71,9 +75,6 @@ impl Blueprint {
         if host_config.network_mode.is_empty() || host_config.network_mode == "default" {
             host_config.network_mode = "bridge".to_owned();
         }
-        if host_config.log_config.r#type.is_empty() {
-            host_config.log_config.r#type = "json-file".to_owned();
-        }
         if host_config.restart_policy.name.is_empty() {
             host_config.restart_policy.name = "no".to_owned();
         }
@@ -94,6 +95,33 @@ impl Blueprint {
             true => Err(EngineError::NoCommand),
             false => Ok(blueprint),
         }
+    }
+
+    /// Where its output is kept.
+    pub(crate) fn log(&self, layout: &Layout) -> Log {
+        let driver = self.host_config.log_config.driver();
+        let rotation = match driver {
+            Ok(Driver::Discard) => return Log::Discarded(layout.output_position(&self.id)),
+            Ok(Driver::JsonFile(rotation) | Driver::Local(rotation)) => rotation,
+            // It was checked when the container was made.
+            Err(error) => {
+                tracing::error!(container = %self.id, %error, "a log is kept without its options");
+                Rotation::JSON_FILE
+            }
+        };
+        let shelf = Shelf::new(layout.log(&self.id), rotation);
+        if let Err(error) = shelf.mend() {
+            tracing::error!(container = %self.id, %error, "a log is not as it was left");
+        }
+        Log::Files(Arc::new(shelf))
+    }
+
+    /// Whether others may read its log as a file.
+    pub(crate) fn shows_log(&self) -> bool {
+        matches!(
+            self.host_config.log_config.driver(),
+            Ok(Driver::JsonFile(_))
+        )
     }
 
     /// Program and arguments.

@@ -268,7 +268,8 @@ fn attach(context: &Context, exec: &Exec, live: &Live) -> (Sink, Attachment) {
         let detach = spec
             .tty
             .then(|| DetachScan::new(spec.detach_keys.0.clone()));
-        context.spawn(relay(typed, queue, detach, AtEnd::Close, gone));
+        let at_end = AtEnd::of(spec.tty, true);
+        context.spawn(relay(typed, queue, detach, at_end, gone));
         let (socket, process) = (live.agent.socket().to_owned(), exec.process());
         context.spawn(async move { feed(socket, process, &mut queued).await });
         sender

@@ -38,6 +38,7 @@ use crate::context::Context;
 use crate::error::EngineError;
 use crate::events::Event;
 use crate::id::{ContainerId, ContainerName, ExecId};
+use crate::log::{Run, attributes};
 use crate::time::Timestamp;
 use exec::Exec;
 use task::Input;
@@ -86,6 +87,12 @@ impl Container {
     /// To wait for changes.
     pub(crate) fn watch(&self) -> watch::Receiver<Snapshot> {
         self.snapshot.subscribe()
+    }
+
+    /// Opens its log for a run.
+    async fn begin_log(&self, run: Run) -> Result<(), EngineError> {
+        let attributes = attributes::of(&self.blueprint(), self.name().as_str())?;
+        self.console.begin(run, attributes).await
     }
 
     /// Asks the task and waits for what it says.

@@ -18,6 +18,7 @@ use crate::agent::{AgentClient, AgentFailure};
 use crate::console::{feed, pump};
 use crate::context::Context;
 use crate::error::EngineError;
+use crate::log::Run;
 use crate::time::Timestamp;
 use crate::vm::{self, Plan, Running, VmError};
 
@@ -136,7 +137,7 @@ pub(super) async fn raise(
                     .call(Call::Create(create), defaults.call_deadline)
                     .await;
                 made.map_err(start_failed)?;
-                container.console.begin(log_base).await?;
+                container.begin_log(Run::New).await?;
                 let started = agent.order(Call::Start, defaults.call_deadline).await;
                 started.map_err(start_failed)
             }

@@ -28,6 +28,7 @@ use crate::context::Context;
 use crate::error::EngineError;
 use crate::id::ContainerName;
 use crate::layout::remove_tree;
+use crate::log::Run;
 use crate::restart::Restarts;
 use crate::state::{Denied, Effect, Event, Force, Meaning, Phase, Rest, Then, next};
 use crate::time::Timestamp;
@@ -123,7 +124,8 @@ pub(crate) fn start_task(
     if let Beginning::Adopted { started, .. } = &beginning {
         now.live = Some(started.live());
     }
-    let console = Console::new(blueprint.id.clone(), context.layout.log(&blueprint.id));
+    let log = blueprint.log(&context.layout);
+    let console = Console::new(blueprint.id.clone(), log);
     let container = Arc::new(Container {
         id: blueprint.id.clone(),
         console,
@@ -170,7 +172,7 @@ impl Task {
                 ..
             } => {
                 started.disk = self.container.attic.inherit();
-                if let Err(error) = self.container.console.begin(log_base).await {
+                if let Err(error) = self.container.begin_log(Run::From(log_base)).await {
                     tracing::error!(container = %self.container.id(), %error, "its log cannot go on");
                 }
                 self.begin_checks();

@@ -62,7 +62,7 @@ impl Engine {
         let tty = container.blueprint().config.tty;
         let lines = container
             .console
-            .read(options, self.context.closing.clone());
+            .read(options, self.context.closing.clone())?;
         Ok(LogStream { tty, lines })
     }
 
@@ -71,7 +71,10 @@ impl Engine {
     /// # Errors
     /// No such container.
     pub async fn inspect(&self, who: &str) -> Result<ContainerInspect, EngineError> {
-        Ok(listing::inspect(&*self.context.registry.find(who)?))
+        Ok(listing::inspect(
+            &self.context,
+            &*self.context.registry.find(who)?,
+        ))
     }
 
     /// What its files take, as they lie on the host's disk.

@@ -1,17 +1,20 @@
-//! Reads a log while it is written: from the end backwards for `tail`, then forwards.
+//! Reads a log while it is written: from the end backwards for `tail`, then forwards, from file
+//! to file.
 
+use std::collections::VecDeque;
 use std::io::SeekFrom;
-use std::path::Path;
+use std::sync::Arc;
 
 use tokio::fs::File;
 use tokio::io::{AsyncReadExt, AsyncSeekExt};
 
 use super::Line;
+use super::shelf::{OpenPart, Shelf};
 use crate::api::{LogOptions, StdStream, Tail};
 
 const CHUNK: usize = 64 << 10;
-/// A line holds 16 KiB, each byte of which takes at most six as JSON.
-const LONGEST: usize = 128 << 10;
+/// A line holds 16 KiB, and 256 KiB of attributes, each byte of which takes at most six as JSON.
+pub(super) const LONGEST: usize = 2 << 20;
 
 /// Which lines are wanted.
 #[derive(Clone, Debug)]
@@ -33,7 +36,10 @@ impl Selection {
 /// A place in a log.
 #[derive(Debug)]
 pub(crate) struct LogReader {
-    file: File,
+    shelf: Arc<Shelf>,
+    file: Option<File>,
+    /// Files that follow.
+    parts: VecDeque<OpenPart>,
     /// Read so far, whole lines or not.
     at: u64,
     buffer: Vec<u8>,
@@ -41,18 +47,53 @@ pub(crate) struct LogReader {
 
 impl LogReader {
     /// Opens a log of `length` bytes of whole lines at its last lines.
-    pub(crate) async fn open(path: &Path, length: u64, tail: Tail) -> std::io::Result<Self> {
-        let mut file = File::open(path).await?;
-        let at = match tail {
-            Tail::All => 0,
-            Tail::Lines(lines) => last_lines(&mut file, length, lines).await?,
-        };
-        file.seek(SeekFrom::Start(at)).await?;
-        Ok(Self {
-            file,
-            at,
+    pub(crate) async fn open(shelf: Arc<Shelf>, length: u64, tail: Tail) -> std::io::Result<Self> {
+        let mut reader = Self {
+            parts: shelf.open_from(0)?.into(),
+            shelf,
+            file: None,
+            at: 0,
             buffer: Vec::new(),
-        })
+        };
+        match tail {
+            Tail::All => {}
+            Tail::Lines(0) => {
+                reader.parts.clear();
+                reader.at = length;
+            }
+            Tail::Lines(lines) => reader.seek(length, lines).await?,
+        }
+        Ok(reader)
+    }
+
+    /// Goes to the last so many lines.
+    async fn seek(&mut self, length: u64, mut lines: u64) -> std::io::Result<()> {
+        let mut end = length;
+        let mut later = VecDeque::new();
+        while let Some(part) = self.parts.pop_back() {
+            let start = part.start;
+            let mut file = plain(&self.shelf, part).await?;
+            let (begin, found) = last_lines(&mut file, end.saturating_sub(start), lines).await?;
+            lines = lines.saturating_sub(found);
+            end = start;
+            later.push_front((start, begin, file));
+            if lines == 0 {
+                break;
+            }
+        }
+        // What is before is not wanted, and what is after has been opened already.
+        self.parts.clear();
+        let mut later = later.into_iter();
+        if let Some((start, begin, mut file)) = later.next() {
+            file.seek(SeekFrom::Start(begin)).await?;
+            self.at = start.saturating_add(begin);
+            self.file = Some(file);
+        }
+        for (start, _, file) in later {
+            self.parts
+                .push_back(OpenPart::of(start, file.into_std().await));
+        }
+        Ok(())
     }
 
     /// The next line that ends before `length`, the bytes of whole lines there are.
@@ -74,25 +115,65 @@ impl LogReader {
             if self.buffer.len() > LONGEST {
                 self.buffer.clear();
             }
-            let mut chunk = vec![0; usize::try_from(left).unwrap_or(CHUNK).min(CHUNK)];
-            let read = self.file.read(&mut chunk).await?;
-            if read == 0 {
+            let read = match &mut self.file {
+                Some(file) => {
+                    let mut chunk = vec![0; usize::try_from(left).unwrap_or(CHUNK).min(CHUNK)];
+                    let read = file.read(&mut chunk).await?;
+                    self.at += read as u64;
+                    self.buffer.extend_from_slice(&chunk[..read]);
+                    read
+                }
+                None => 0,
+            };
+            // There is more, and not in this file.
+            if read == 0 && !self.turn().await? {
                 return Ok(None);
             }
-            self.at += read as u64;
-            self.buffer.extend_from_slice(&chunk[..read]);
         }
+    }
+
+    /// Goes on to the next file.
+    async fn turn(&mut self) -> std::io::Result<bool> {
+        self.buffer.clear();
+        if self.parts.is_empty() {
+            self.parts = self.shelf.open_from(self.at)?.into();
+            // The one that has just been read, or one of which all is known.
+            while self.file.is_some() && self.parts.front().is_some_and(|p| p.start < self.at) {
+                self.parts.pop_front();
+            }
+        }
+        let Some(part) = self.parts.pop_front() else {
+            return Ok(false);
+        };
+        let start = part.start;
+        let mut file = plain(&self.shelf, part).await?;
+        // Who was too slow goes on with what is still there.
+        let within = self.at.saturating_sub(start);
+        file.seek(SeekFrom::Start(within)).await?;
+        self.at = self.at.max(start);
+        self.file = Some(file);
+        Ok(true)
     }
 }
 
-/// Where the last so many lines begin.
-async fn last_lines(file: &mut File, length: u64, lines: u64) -> std::io::Result<u64> {
-    // The last byte is a line feed that ends the last line and begins none.
-    let mut end = length.saturating_sub(1);
-    let mut found = 0;
-    if lines == 0 {
-        return Ok(length);
+async fn plain(shelf: &Arc<Shelf>, part: OpenPart) -> std::io::Result<File> {
+    if !part.is_compressed() {
+        return Ok(File::from_std(part.into_plain(shelf.dir())?));
     }
+    let shelf = shelf.clone();
+    let unpacked = tokio::task::spawn_blocking(move || part.into_plain(shelf.dir())).await;
+    Ok(File::from_std(unpacked.map_err(std::io::Error::other)??))
+}
+
+/// Where the last so many lines begin, and how many of them there are.
+async fn last_lines(file: &mut File, length: u64, lines: u64) -> std::io::Result<(u64, u64)> {
+    let length = length.min(file.metadata().await?.len());
+    if length == 0 {
+        return Ok((0, 0));
+    }
+    // The last byte is a line feed that ends the last line and begins none.
+    let mut end = length - 1;
+    let mut found = 0;
     while end > 0 {
         let start = end.saturating_sub(CHUNK as u64);
         let mut chunk = vec![0; usize::try_from(end - start).unwrap_or_default()];
@@ -101,20 +182,24 @@ async fn last_lines(file: &mut File, length: u64, lines: u64) -> std::io::Result
         for (at, _) in chunk.iter().enumerate().rev().filter(|(_, b)| **b == b'\n') {
             found += 1;
             if found == lines {
-                return Ok(start + at as u64 + 1);
+                return Ok((start + at as u64 + 1, found));
             }
         }
         end = start;
     }
-    Ok(0)
+    Ok((0, found + 1))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+    use std::path::Path;
+
     use super::*;
+    use crate::log::settings::Rotation;
     use crate::time::Timestamp;
 
-    fn log(dir: &Path, count: i64) -> (std::path::PathBuf, u64) {
+    fn log(dir: &Path, count: i64) -> (Arc<Shelf>, u64) {
         let mut bytes = Vec::new();
         for n in 0..count {
             let stream = if n % 2 == 0 {
@@ -125,19 +210,27 @@ mod tests {
             Line {
                 log: format!("{n}\n"),
                 stream,
+                attrs: BTreeMap::new(),
                 time: Timestamp(n),
                 end: 0,
                 from: 0,
+                seam: None,
             }
             .write_to(&mut bytes);
         }
         let path = dir.join("log");
         std::fs::write(&path, &bytes).unwrap();
-        (path, bytes.len() as u64)
+        let rotation = Rotation {
+            size: None,
+            files: 1,
+            compress: false,
+        };
+        let shelf = Shelf::new(path, rotation);
+        (Arc::new(shelf), bytes.len() as u64)
     }
 
-    async fn read(path: &Path, length: u64, tail: Tail) -> Vec<Line> {
-        let mut reader = LogReader::open(path, length, tail).await.unwrap();
+    async fn read(shelf: &Arc<Shelf>, length: u64, tail: Tail) -> Vec<Line> {
+        let mut reader = LogReader::open(shelf.clone(), length, tail).await.unwrap();
         let mut lines = Vec::new();
         while let Some(line) = reader.next(length).await.unwrap() {
             lines.push(line);
@@ -168,7 +261,9 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let (path, length) = log(dir.path(), 10);
         let first = read(&path, length, Tail::Lines(10)).await;
-        let mut reader = LogReader::open(&path, length, Tail::All).await.unwrap();
+        let mut reader = LogReader::open(path.clone(), length, Tail::All)
+            .await
+            .unwrap();
         let mut half = Vec::new();
         while let Some(line) = reader.next(length / 2).await.unwrap() {
             half.push(line);
@@ -185,9 +280,11 @@ mod tests {
         let line = Line {
             log: "x".into(),
             stream: StdStream::Stderr,
+            attrs: BTreeMap::new(),
             time: Timestamp(5),
             end: 0,
             from: 0,
+            seam: None,
         };
         let wants = |options| Selection(options).wants(&line);
         let both = LogOptions {

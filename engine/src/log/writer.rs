@@ -7,11 +7,13 @@
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
-use std::path::Path;
+use std::sync::Arc;
 
 use hull_protocol::stream::Output;
 
-use super::Line;
+use super::line::Seam;
+use super::shelf::Shelf;
+use super::{Attributes, Line};
 use crate::agent::stream::Record;
 use crate::api::StdStream;
 use crate::time::Timestamp;
@@ -24,19 +26,34 @@ const HOLD_BACK: u64 = 64 << 10;
 const RECORD_COST: u64 = 64;
 /// How much of the end of a file holds all that recovery wants to know: what follows `from`.
 const RECOVERY: u64 = 4 << 20;
+/// How much of the beginning of a file holds its first line.
+const LONGEST_LINE: usize = super::reader::LONGEST;
 
 /// The log of one run, being written.
 #[derive(Debug)]
-pub(crate) struct LogWriter {
+pub(crate) struct FileWriter {
+    shelf: Arc<Shelf>,
+    attributes: Attributes,
     file: File,
-    /// Whole lines on disk, in bytes.
+    /// The place of this file's first byte in the log.
+    start: u64,
+    /// Whole lines in this file, in bytes.
     length: u64,
+    /// Whether a file has become full since somebody asked.
+    rotated: bool,
     /// Everything of the guest's before this has been handled.
     handled: u64,
     /// The same, counted as the agent's journal counts.
     weight: u64,
     stdout: Held,
     stderr: Held,
+}
+
+/// A line to be written.
+struct Complete {
+    line: Line,
+    /// The offset after what is complete of the stream that it is not of.
+    other: u64,
 }
 
 /// One stream's unfinished line.
@@ -50,9 +67,9 @@ struct Held {
     stored: u64,
 }
 
-impl LogWriter {
+impl FileWriter {
     /// Opens a log to go on with a run whose first line is at `base` bytes.
-    pub(crate) fn open(path: &Path, base: u64) -> io::Result<Self> {
+    pub(crate) fn open(shelf: Arc<Shelf>, base: u64, attributes: Attributes) -> io::Result<Self> {
         let mut options = File::options();
         let file = options
             .read(true)
@@ -60,10 +77,14 @@ impl LogWriter {
             .create(true)
             .truncate(false)
             .mode(0o600)
-            .open(path)?;
+            .open(shelf.current())?;
         let mut writer = Self {
+            start: shelf.start()?,
+            shelf,
+            attributes,
             file,
             length: 0,
+            rotated: false,
             handled: 0,
             weight: 0,
             stdout: Held::default(),
@@ -73,9 +94,15 @@ impl LogWriter {
         Ok(writer)
     }
 
-    /// Whole lines on disk, in bytes.
+    /// Whole lines that were written, in bytes.
     pub(crate) fn length(&self) -> u64 {
-        self.length
+        self.start.saturating_add(self.length)
+    }
+
+    /// The log whose full files want to be compressed, once for each time there is one.
+    pub(crate) fn to_pack(&mut self) -> Option<Arc<Shelf>> {
+        let rotated = std::mem::take(&mut self.rotated);
+        (rotated && self.shelf.rotation.compress).then(|| self.shelf.clone())
     }
 
     /// Where to read on, and what may be acknowledged.
@@ -107,7 +134,7 @@ impl LogWriter {
         (fresh, self.write(&lines))
     }
 
-    fn take(&mut self, record: &Record, lines: &mut Vec<Line>) -> Option<Record> {
+    fn take(&mut self, record: &Record, lines: &mut Vec<Complete>) -> Option<Record> {
         let stream = match record.output {
             Output::Stdout => StdStream::Stdout,
             Output::Stderr => StdStream::Stderr,
@@ -142,7 +169,7 @@ impl LogWriter {
         (!fresh.bytes.is_empty()).then_some(fresh)
     }
 
-    fn split(&mut self, stream: StdStream, record: &Record, lines: &mut Vec<Line>) {
+    fn split(&mut self, stream: StdStream, record: &Record, lines: &mut Vec<Complete>) {
         let mut at = 0;
         while at < record.bytes.len() {
             let weight = self.weight;
@@ -170,32 +197,74 @@ impl LogWriter {
     }
 
     /// Makes a line of what is held.
-    fn flush(&mut self, stream: StdStream, lines: &mut Vec<Line>) {
+    fn flush(&mut self, stream: StdStream, lines: &mut Vec<Complete>) {
         let held = self.held_mut(stream);
         if held.bytes.is_empty() {
             return;
         }
         let bytes = std::mem::take(&mut held.bytes);
         let (time, end) = (Timestamp::from_guest(held.time), held.stored);
-        lines.push(Line {
-            log: String::from_utf8_lossy(&bytes).into_owned(),
-            stream,
-            time,
-            end,
-            from: self.resume_at(),
+        let other = match stream {
+            StdStream::Stdout => &self.stderr,
+            StdStream::Stderr => &self.stdout,
+        };
+        lines.push(Complete {
+            line: Line {
+                log: String::from_utf8_lossy(&bytes).into_owned(),
+                stream,
+                attrs: self.attributes.clone(),
+                time,
+                end,
+                from: self.resume_at(),
+                seam: None,
+            },
+            other: other.complete(),
         });
     }
 
-    /// One write for all; if it does not fit, none.
-    fn write(&mut self, lines: &[Line]) -> io::Result<()> {
-        if lines.is_empty() {
+    /// One write for each file; what does not fit of it, not at all.
+    fn write(&mut self, lines: &[Complete]) -> io::Result<()> {
+        let mut bytes = Vec::new();
+        let mut follows = false;
+        for Complete { line, other } in lines {
+            let so_far = if follows { 0 } else { self.length };
+            let written = so_far.saturating_add(bytes.len() as u64);
+            let full = self.shelf.rotation.size.is_some_and(|size| written >= size);
+            if full && written > 0 {
+                self.put(&bytes, follows)?;
+                bytes.clear();
+                follows = true;
+                let seam = Seam {
+                    at: self.length(),
+                    other: *other,
+                };
+                let first = Line {
+                    seam: Some(seam),
+                    ..line.clone()
+                };
+                first.write_to(&mut bytes);
+            } else {
+                line.write_to(&mut bytes);
+            }
+        }
+        self.put(&bytes, follows)
+    }
+
+    /// Writes whole lines at the end of this file, or as the first ones of the next.
+    fn put(&mut self, bytes: &[u8], follows: bool) -> io::Result<()> {
+        if bytes.is_empty() {
             return Ok(());
         }
-        let mut bytes = Vec::new();
-        lines.iter().for_each(|line| line.write_to(&mut bytes));
-        let written = self.file.write_all_at(&bytes, self.length);
+        let length = bytes.len() as u64;
+        if follows {
+            let file = self.shelf.rotate(bytes)?;
+            self.start = self.length();
+            (self.file, self.length, self.rotated) = (file, length, true);
+            return Ok(());
+        }
+        let written = self.file.write_all_at(bytes, self.length);
         match written {
-            Ok(()) => self.length += bytes.len() as u64,
+            Ok(()) => self.length += length,
             // What is torn is overwritten by the next line, or cut off at the next start.
             Err(_) => self.file.set_len(self.length)?,
         }
@@ -220,7 +289,10 @@ impl LogWriter {
             .map_or(0, |at| at + 1);
         self.length = from + whole as u64;
         self.file.set_len(self.length)?;
-        let mut at = from;
+        let mut at = self.start.saturating_add(from);
+        if self.start >= base {
+            self.recover_seam()?;
+        }
         for raw in bytes[..whole].split_inclusive(|b| *b == b'\n') {
             let line = Line::parse(raw).filter(|_| at >= base);
             at += raw.len() as u64;
@@ -232,7 +304,41 @@ impl LogWriter {
     }
 }
 
+impl FileWriter {
+    /// What the first line says of the files before, which may be gone.
+    fn recover_seam(&mut self) -> io::Result<()> {
+        let mut first = vec![
+            0;
+            usize::try_from(self.length)
+                .unwrap_or(LONGEST_LINE)
+                .min(LONGEST_LINE)
+        ];
+        self.file.read_exact_at(&mut first, 0)?;
+        let end = first
+            .iter()
+            .position(|b| *b == b'\n')
+            .unwrap_or(first.len());
+        let line = Line::parse(first.get(..end).unwrap_or_default());
+        if let Some((line, seam)) = line.and_then(|line| line.seam.map(|seam| (line, seam))) {
+            let other = match line.stream {
+                StdStream::Stdout => StdStream::Stderr,
+                StdStream::Stderr => StdStream::Stdout,
+            };
+            self.held_mut(other).stored = seam.other;
+        }
+        Ok(())
+    }
+}
+
 impl Held {
+    /// The offset after what is complete: on disk, or about to be.
+    fn complete(&self) -> u64 {
+        match self.bytes.is_empty() {
+            true => self.stored,
+            false => self.start,
+        }
+    }
+
     /// The offset after the last byte that need not come again.
     fn known(&self) -> u64 {
         self.stored

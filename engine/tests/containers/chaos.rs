@@ -69,6 +69,13 @@ async fn engines_are_killed_and_containers_live_their_lives() {
     let lines = 20_000;
     let script = format!("i=0; while [ $i -lt {lines} ]; do echo $i; i=$((i+1)); done; exit 5");
     start("talks", shell(&script)).await;
+    // As much, in files of which none is big.
+    let mut turns = shell(&script);
+    turns.host_config.log_config.config =
+        [("max-size", "20k"), ("max-file", "1000"), ("compress", "1")]
+            .map(|(k, v)| (k.to_owned(), v.to_owned()))
+            .into();
+    start("turns", turns).await;
     start("crashes", policy(shell("echo run; exit 1"), "always", 0)).await;
     start("gives-up", policy(shell("exit 2"), "on-failure", 3)).await;
     start("stays", policy(idle(""), "unless-stopped", 0)).await;
@@ -84,7 +91,7 @@ async fn engines_are_killed_and_containers_live_their_lives() {
     start("checked", healthy).await;
     start("stopped", policy(idle(""), "unless-stopped", 0)).await;
     soon(engine.kill("stopped", "KILL")).await.unwrap();
-    let log = engine.inspect("talks").await.unwrap().log_path;
+    let log = engine.inspect("talks").await.unwrap().log_path.unwrap();
     engine.close().await;
     drop(engine);
 
@@ -109,10 +116,13 @@ async fn engines_are_killed_and_containers_live_their_lives() {
 
     let engine = bench.open().await;
     reaches(&engine, "talks", Status::Exited).await;
+    reaches(&engine, "turns", Status::Exited).await;
+    let turns = engine.inspect("turns").await.unwrap();
     let talks = engine.inspect("talks").await.unwrap();
     assert_eq!((talks.state.exit_code, talks.state.error.as_str()), (5, ""));
     let wanted: String = (0..lines).map(|i| format!("{i}\n")).collect();
     assert_eq!(text(&engine, &talks.id).await, wanted);
+    assert_eq!(text(&engine, &turns.id).await, wanted);
     eventually(async || {
         let now = engine.inspect("crashes").await.unwrap();
         (now.restart_count > counted + 2).then_some(())
@@ -139,7 +149,7 @@ async fn engines_are_killed_and_containers_live_their_lives() {
         volumes: false,
     };
     for who in [
-        "talks", "crashes", "gives-up", "stays", "stopped", "checked",
+        "talks", "turns", "crashes", "gives-up", "stays", "stopped", "checked",
     ] {
         soon(engine.remove(who, force)).await.unwrap();
     }

@@ -68,6 +68,35 @@ async fn an_exec_has_output_input_environment_and_exit_code() {
 }
 
 #[tokio::test]
+async fn a_client_that_goes_does_not_end_a_terminals_input() {
+    let (_bench, engine) = Bench::new().await;
+    let id = sleeper(&engine).await;
+    let spec = ExecSpec {
+        attach_stdin: true,
+        tty: true,
+        ..command("cat; exit 6")
+    };
+    let exec = engine.exec_create(id.as_str(), spec).await.unwrap();
+    let started = soon(engine.exec_start(exec.as_str(), ExecStart::default())).await;
+    let ExecStarted::Attached(mut client) = started.unwrap() else {
+        panic!("not attached")
+    };
+    type_in(&client, "typed").await;
+    read_until(&mut client, "typed").await;
+    drop(client);
+    // One without a terminal, which is made and ends after that, shows that time has passed.
+    let spec = ExecSpec {
+        attach_stdin: true,
+        ..command("cat; exit 7")
+    };
+    let other = engine.exec_create(id.as_str(), spec).await.unwrap();
+    let started = soon(engine.exec_start(other.as_str(), ExecStart::default())).await;
+    drop(started);
+    assert_eq!(ended(&engine, other.as_str()).await.exit_code, Some(7));
+    assert!(engine.exec_inspect(exec.as_str()).await.unwrap().running);
+}
+
+#[tokio::test]
 async fn a_detached_exec_is_never_held_back() {
     let (_bench, engine) = Bench::new().await;
     let id = sleeper(&engine).await;

@@ -7,6 +7,7 @@ mod failures;
 mod files;
 mod health;
 mod lifecycle;
+mod logs;
 mod policies;
 mod recovery;
 mod stats;

@@ -45,6 +45,7 @@ impl<'a> View<'a> {
         let bytes = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
         let empty = || Some(String::new());
         let execs: Vec<_> = c.exec_ids.iter().map(ToString::to_string).collect();
+        let log_path = c.log_path.as_ref();
         let mode = network::mode(&c.host_config.network_mode);
         let fields = ContainerInspectResponse {
             id: Some(c.id.to_string()),
@@ -56,7 +57,7 @@ impl<'a> View<'a> {
             resolv_conf_path: empty(),
             hostname_path: empty(),
             hosts_path: empty(),
-            log_path: Some(c.log_path.display().to_string()),
+            log_path: Some(log_path.map_or(String::new(), |path| path.display().to_string())),
             name: Some(format!("/{}", c.name)),
             restart_count: Some(i64::from(c.restart_count)),
             driver: Some("hull".to_owned()),
@@ -165,7 +166,7 @@ mod tests {
             .unwrap(),
             host_config: serde_json::from_value(json!({"NetworkMode": "default"})).unwrap(),
             restart_count: 0,
-            log_path: "/var/lib/hull/containers/x/json.log".into(),
+            log_path: Some("/var/lib/hull/containers/x/json.log".into()),
             exec_ids: Vec::new(),
             platform: "linux",
         };
