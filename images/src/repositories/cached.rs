@@ -157,9 +157,7 @@ impl Repositories {
             )?;
             Ok(())
         })?;
-        files.sort_unstable();
-        files.dedup();
-        swept.bytes = self.discard(&files)?.bytes;
+        swept.bytes = self.discard_once(files)?;
         Ok(swept)
     }
 }

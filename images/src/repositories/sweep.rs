@@ -54,10 +54,15 @@ impl Repositories {
             swept.blobs = sweep_blobs(tx, before, &mut files)?;
             Ok(())
         })?;
+        swept.bytes = self.discard_once(files)?;
+        Ok(swept)
+    }
+
+    /// Removes files that may have had several records; gives the bytes of disk that it brought.
+    pub(super) fn discard_once(&self, mut files: Vec<Digest>) -> Result<u64, RepositoryError> {
         files.sort_unstable();
         files.dedup();
-        swept.bytes = self.discard(&files)?.bytes;
-        Ok(swept)
+        Ok(self.discard(&files)?.bytes)
     }
 
     fn sweep_uploads(&self, grace: Duration) -> Result<u64, RepositoryError> {
