@@ -29,6 +29,7 @@ mod server;
 mod service;
 mod stall;
 mod tls;
+mod watched;
 mod webhooks;
 
 pub use registry::{Limits, Registry, SetupError};

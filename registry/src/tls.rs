@@ -1,13 +1,9 @@
 //! TLS, with a certificate that may be renewed while the server runs.
-//!
-//! The files' dates are looked at when a client connects, at most once a second. New files that
-//! cannot be used change nothing, and the log says why: half a renewal is a common thing.
 
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant, SystemTime};
+use std::sync::Arc;
 
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::crypto::ring;
@@ -16,8 +12,7 @@ use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::rustls::{self, ServerConfig};
 
 use crate::config;
-
-const LOOK: Duration = Duration::from_secs(1);
+use crate::watched::Watched;
 
 /// Why a certificate cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -36,69 +31,18 @@ pub enum TlsError {
 
 /// The server's identity, as it is now.
 #[derive(Debug)]
-pub(crate) struct Identity {
-    files: config::Tls,
-    current: Mutex<Current>,
-}
-
-struct Current {
-    acceptor: TlsAcceptor,
-    dates: Dates,
-    looked: Instant,
-}
-
-impl std::fmt::Debug for Current {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Current")
-            .field("dates", &self.dates)
-            .finish_non_exhaustive()
-    }
-}
-
-type Dates = [Option<SystemTime>; 2];
+pub(crate) struct Identity(Watched<TlsAcceptor, TlsError>);
 
 impl Identity {
     pub(crate) fn open(files: &config::Tls) -> Result<Identity, TlsError> {
-        let dates = dates(files);
-        let current = Current {
-            acceptor: load(files)?,
-            dates,
-            looked: Instant::now(),
-        };
-        Ok(Identity {
-            files: files.clone(),
-            current: Mutex::new(current),
-        })
+        let (paths, files) = ([&*files.certificate, &*files.key], files.clone());
+        Ok(Identity(Watched::open(&paths, move || load(&files))?))
     }
 
     /// What greets the next client.
     pub(crate) fn acceptor(&self) -> TlsAcceptor {
-        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
-        if current.looked.elapsed() >= LOOK {
-            current.looked = Instant::now();
-            let dates = dates(&self.files);
-            if dates != current.dates {
-                match load(&self.files) {
-                    Ok(acceptor) => {
-                        let path = self.files.certificate.display();
-                        tracing::info!(%path, "read the renewed certificate");
-                        (current.acceptor, current.dates) = (acceptor, dates);
-                    }
-                    Err(error) => tracing::warn!(%error, "the certificate of before stays"),
-                }
-            }
-        }
-        current.acceptor.clone()
+        TlsAcceptor::clone(&self.0.current())
     }
-}
-
-fn dates(files: &config::Tls) -> Dates {
-    let date = |path: &Path| {
-        fs::metadata(path)
-            .and_then(|metadata| metadata.modified())
-            .ok()
-    };
-    [date(&files.certificate), date(&files.key)]
 }
 
 fn load(files: &config::Tls) -> Result<TlsAcceptor, TlsError> {

@@ -16,8 +16,8 @@ use serde::Deserialize;
 
 use super::keys::{self, Algorithm, Key, KeysError};
 use super::token::{Grant, MAX_TOKEN, now};
-use super::watched::Watched;
 use crate::config::duration;
+use crate::watched::Watched;
 
 /// Whose tokens are taken.
 #[derive(Debug, Clone, Deserialize)]
@@ -59,12 +59,13 @@ pub(super) struct Trusted {
 
 impl Trusted {
     pub(super) fn new(tokens: &Tokens) -> Result<Trusted, KeysError> {
+        let file = tokens.keys.clone();
         Ok(Trusted {
             realm: tokens.realm.clone(),
             service: tokens.service.clone(),
             issuer: tokens.issuer.clone(),
             leeway: tokens.leeway.as_secs_f64(),
-            keys: Watched::open(&tokens.keys, keys::load)?,
+            keys: Watched::open(&[&tokens.keys], move || keys::load(&file))?,
         })
     }
 

@@ -9,21 +9,20 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use ring::hmac;
 use ring::rand::SystemRandom;
 use tokio::sync::Semaphore;
 
 use crate::refusal::{Code, Refusal, internal};
+use crate::watched::Watched;
 
 /// How long a password stays known as right.
 const REMEMBER: Duration = Duration::from_secs(300);
 const MOST_REMEMBERED: usize = 10_000;
 /// Checked at once; as many as this again wait for each.
 const AT_ONCE: usize = 2;
-/// How often the file's date is looked at.
-const LOOK: Duration = Duration::from_secs(1);
 /// A hash of nothing that is a password here: who is unknown takes as long as who is not.
 const NOBODY: &str = "$2y$05$abcdefghijklmnopqrstuuWLNaHkI7XYMNpqMEM3Zb2BLWHBWzTne";
 
@@ -43,123 +42,78 @@ pub enum HtpasswdError {
 
 #[derive(Debug)]
 pub(crate) struct Htpasswd {
-    path: PathBuf,
+    users: Watched<HashMap<String, String>, HtpasswdError>,
     key: hmac::Key,
     places: Semaphore,
-    state: Mutex<State>,
-}
-
-#[derive(Debug)]
-struct State {
-    users: HashMap<String, String>,
-    written: Option<SystemTime>,
-    looked: Instant,
     /// What was found right, and until when that counts.
-    right: HashMap<[u8; 32], Instant>,
+    right: Mutex<HashMap<[u8; 32], Instant>>,
 }
 
 impl Htpasswd {
     pub(crate) fn open(path: &Path) -> Result<Htpasswd, HtpasswdError> {
-        let (users, written) = load(path)?;
+        let file = path.to_owned();
+        let users = Watched::open(&[path], move || load(&file))?;
         let key = hmac::Key::generate(hmac::HMAC_SHA256, &SystemRandom::new());
         Ok(Htpasswd {
-            path: path.to_owned(),
+            users,
             key: key.map_err(|_| HtpasswdError::Random)?,
             places: Semaphore::new(AT_ONCE),
-            state: Mutex::new(State {
-                users,
-                written,
-                looked: Instant::now(),
-                right: HashMap::new(),
-            }),
+            right: Mutex::default(),
         })
     }
 
     /// Whether it is this user's password.
     pub(crate) async fn verify(&self, user: &str, password: &str) -> Result<bool, Refusal> {
-        let mark = self.mark(user, password);
-        let hash = {
-            let mut state = self.state();
-            self.refresh(&mut state);
-            if state
-                .right
-                .get(&mark)
-                .is_some_and(|until| *until > Instant::now())
-            {
-                return Ok(true);
-            }
-            state.users.get(user).cloned()
-        };
+        let hash = self.users.current().get(user).cloned();
+        let known = hash.is_some();
+        let hash = hash.unwrap_or(NOBODY.to_owned());
+        let mark = self.mark(&[user, password, &hash]);
+        let until = self.right().get(&mark).copied();
+        if until.is_some_and(|until| until > Instant::now()) {
+            return Ok(true);
+        }
         let busy = |_| Refusal::new(Code::Unavailable);
         let _place = self.places.acquire().await.map_err(busy)?;
-        let known = hash.is_some();
-        let (password, hash) = (password.to_owned(), hash.unwrap_or(NOBODY.to_owned()));
+        let password = password.to_owned();
         let check = move || bcrypt::verify(password, &hash).unwrap_or(false);
         let right = tokio::task::spawn_blocking(check).await;
         let right = right.map_err(|error| internal(&error))? && known;
         if right {
-            let mut state = self.state();
-            if state.right.len() >= MOST_REMEMBERED {
-                state.right.clear();
+            let mut remembered = self.right();
+            if remembered.len() >= MOST_REMEMBERED {
+                remembered.clear();
             }
-            state.right.insert(mark, Instant::now() + REMEMBER);
+            remembered.insert(mark, Instant::now() + REMEMBER);
         }
         Ok(right)
     }
 
-    fn mark(&self, user: &str, password: &str) -> [u8; 32] {
+    /// Of a password that was found right for a hash: another hash has another.
+    fn mark(&self, parts: &[&str; 3]) -> [u8; 32] {
         let mut context = hmac::Context::with_key(&self.key);
-        context.update(&(user.len() as u64).to_le_bytes());
-        context.update(user.as_bytes());
-        context.update(password.as_bytes());
+        for part in parts {
+            context.update(&(part.len() as u64).to_le_bytes());
+            context.update(part.as_bytes());
+        }
         let mut mark = [0; 32];
         mark.copy_from_slice(context.sign().as_ref());
         mark
     }
 
-    /// Reads the file again if it was written since. One that cannot be read changes nothing.
-    fn refresh(&self, state: &mut State) {
-        if state.looked.elapsed() < LOOK {
-            return;
-        }
-        state.looked = Instant::now();
-        if modified(&self.path).ok() == state.written {
-            return;
-        }
-        match load(&self.path) {
-            Ok((users, written)) => {
-                tracing::info!(path = %self.path.display(), users = users.len(), "read passwords");
-                (state.users, state.written) = (users, written);
-                state.right.clear();
-            }
-            Err(error) => tracing::warn!(%error, "the passwords of before stay"),
-        }
-    }
-
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn right(&self) -> MutexGuard<'_, HashMap<[u8; 32], Instant>> {
+        self.right.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn modified(path: &Path) -> io::Result<SystemTime> {
-    fs::metadata(path)?.modified()
-}
-
-type Loaded = (HashMap<String, String>, Option<SystemTime>);
-
-fn load(path: &Path) -> Result<Loaded, HtpasswdError> {
-    let failed = |source| HtpasswdError::Read {
+fn load(path: &Path) -> Result<HashMap<String, String>, HtpasswdError> {
+    let text = fs::read_to_string(path).map_err(|source| HtpasswdError::Read {
         path: path.to_owned(),
         source,
-    };
-    // The date first: a change while it is read is read again.
-    let written = modified(path).map_err(failed)?;
-    let text = fs::read_to_string(path).map_err(failed)?;
-    let users = parse(&text).map_err(|line| HtpasswdError::Line {
+    })?;
+    parse(&text).map_err(|line| HtpasswdError::Line {
         path: path.to_owned(),
         line,
-    })?;
-    Ok((users, Some(written)))
+    })
 }
 
 /// The users of a file, or the number of a line that is none.
@@ -184,6 +138,8 @@ fn parse(text: &str) -> Result<HashMap<String, String>, usize> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::SystemTime;
+
     use super::*;
 
     fn line(user: &str, password: &str) -> String {
@@ -210,7 +166,7 @@ mod tests {
             fs::write(&path, text).unwrap();
             let moment = SystemTime::UNIX_EPOCH + Duration::from_secs(second);
             fs::File::open(&path).unwrap().set_modified(moment).unwrap();
-            htpasswd.state().looked = Instant::now() - LOOK;
+            htpasswd.users.look_again();
         };
         change(&line("ann", "new"), 1);
         assert!(!htpasswd.verify("ann", "one").await.unwrap());

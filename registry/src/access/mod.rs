@@ -13,7 +13,6 @@ mod htpasswd;
 mod keys;
 mod rules;
 mod token;
-mod watched;
 
 use std::collections::HashSet;
 
