@@ -3,6 +3,7 @@
 //!
 //! ```toml
 //! hosts = ["unix:///run/hull/hull.sock", "tcp://0.0.0.0:2376"]
+//! group = "hull"
 //! data_root = "/var/lib/hull"
 //! run_dir = "/run/hull"
 //! log_level = "info"
@@ -69,6 +70,7 @@ pub enum ConfigError {
 pub(crate) struct Config {
     #[serde(deserialize_with = "parsed_list")]
     pub(crate) hosts: Vec<Host>,
+    pub(crate) group: Option<String>,
     pub(crate) data_root: Option<PathBuf>,
     pub(crate) run_dir: Option<PathBuf>,
     pub(crate) log_level: Option<String>,

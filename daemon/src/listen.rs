@@ -132,13 +132,14 @@ impl Drop for UnixSocket {
 }
 
 impl Host {
-    /// Binds. `identity` is what TLS needs, where it was given.
+    /// Binds. `group` may use a socket; `identity` is what TLS needs, where it was given.
     pub(crate) async fn listen(
         &self,
+        group: Group,
         identity: Option<&Acceptor>,
     ) -> Result<Listener, ListenError> {
         match (self, identity) {
-            (Self::Unix(path), _) => unix(path).map(Listener::Unix),
+            (Self::Unix(path), _) => unix(path, group).map(Listener::Unix),
             (Self::Tcp(address), None) => Err(ListenError::Plain(address.clone())),
             (Self::Tcp(address), Some(identity)) => {
                 let socket = TcpListener::bind(address).await;
@@ -154,7 +155,7 @@ impl Host {
 
 /// Binds in the place of a socket that a dead daemon left behind. Others than root and the group
 /// never get to see a socket that they could open.
-fn unix(path: &Path) -> Result<UnixSocket, ListenError> {
+fn unix(path: &Path, group: Group) -> Result<UnixSocket, ListenError> {
     refuse_living(path)?;
     let failed = |source| ListenError::Io {
         path: path.to_owned(),
@@ -163,7 +164,7 @@ fn unix(path: &Path) -> Result<UnixSocket, ListenError> {
     if let Some(parent) = path.parent() {
         std::fs::create_dir_all(parent).map_err(failed)?;
     }
-    let socket = bind(path).map_err(failed)?;
+    let socket = bind(path, group).map_err(failed)?;
     Ok(UnixSocket {
         socket,
         path: path.to_owned(),
@@ -191,7 +192,7 @@ fn refuse_living(path: &Path) -> Result<(), ListenError> {
 }
 
 /// Sets the rights up under another name first: a socket is born with those of the umask.
-fn bind(path: &Path) -> io::Result<UnixListener> {
+fn bind(path: &Path, group: Group) -> io::Result<UnixListener> {
     let mut aside = path.as_os_str().to_owned();
     aside.push("~");
     let aside = PathBuf::from(aside);
@@ -201,18 +202,44 @@ fn bind(path: &Path) -> io::Result<UnixListener> {
     }
     let socket = UnixListener::bind(&aside)?;
     std::fs::set_permissions(&aside, std::fs::Permissions::from_mode(0o660))?;
-    if let Some(group) = group_id(&std::fs::read_to_string("/etc/group").unwrap_or_default()) {
+    if let Group(Some(group)) = group {
         std::os::unix::fs::chown(&aside, None, Some(group))?;
     }
     std::fs::rename(&aside, path)?;
     Ok(socket)
 }
 
-fn group_id(etc_group: &str) -> Option<u32> {
-    etc_group.lines().find_map(|line| {
+/// Whose members may use the socket besides root.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Group(Option<u32>);
+
+/// A group that was named and is not there.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("group {0} not found")]
+pub(crate) struct NoGroup(String);
+
+impl Group {
+    /// The one that was named, by name or number, or the usual one, where this host has it.
+    pub(crate) fn find(named: Option<&str>) -> Result<Self, NoGroup> {
+        let groups = std::fs::read_to_string("/etc/group").unwrap_or_default();
+        Self::among(&groups, named)
+    }
+
+    fn among(groups: &str, named: Option<&str>) -> Result<Self, NoGroup> {
+        let Some(name) = named else {
+            return Ok(Self(group_id(groups, GROUP)));
+        };
+        let id = group_id(groups, name).or_else(|| name.parse().ok());
+        id.map(|id| Self(Some(id)))
+            .ok_or_else(|| NoGroup(name.to_owned()))
+    }
+}
+
+fn group_id(groups: &str, wanted: &str) -> Option<u32> {
+    groups.lines().find_map(|line| {
         let mut fields = line.split(':');
         let name = fields.next()?;
-        (name == GROUP).then(|| fields.nth(1)?.parse().ok())?
+        (name == wanted).then(|| fields.nth(1)?.parse().ok())?
     })
 }
 
@@ -253,14 +280,37 @@ mod tests {
     #[tokio::test]
     async fn a_port_is_not_opened_without_tls() {
         let host: Host = "tcp://127.0.0.1:0".parse().unwrap();
-        let error = host.listen(None).await.unwrap_err();
+        let error = host.listen(Group(None), None).await.unwrap_err();
         assert!(matches!(error, ListenError::Plain(_)), "{error}");
     }
 
     #[test]
-    fn the_group_is_found_by_name() {
-        assert_eq!(group_id("root:x:0:\nhull:x:977:a,b\n"), Some(977));
-        assert_eq!(group_id("hullo:x:1:\nx:hull:2:\n"), None);
+    fn the_group_is_found_by_name_or_number_and_the_usual_one_need_not_be_there() {
+        let groups = "root:x:0:\nhull:x:977:a,b\ndevs:x:1000:\n";
+        let find = |named| Group::among(groups, named);
+        assert_eq!(find(None), Ok(Group(Some(977))));
+        assert_eq!(find(Some("devs")), Ok(Group(Some(1000))));
+        assert_eq!(find(Some("4711")), Ok(Group(Some(4711))));
+        let error = find(Some("nosuch")).unwrap_err().to_string();
+        assert_eq!(error, "group nosuch not found");
+        let others = "hullo:x:1:\nx:hull:2:\n";
+        assert_eq!(Group::among(others, None), Ok(Group(None)));
+    }
+
+    #[tokio::test]
+    async fn the_socket_is_for_root_and_its_group() {
+        use std::os::unix::fs::MetadataExt;
+
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("hull.sock");
+        let own = std::fs::metadata(dir.path()).unwrap();
+        for (group, gid) in [(Group(Some(4711)), 4711), (Group(None), own.gid())] {
+            let listening = Host::Unix(path.clone()).listen(group, None).await.unwrap();
+            let socket = std::fs::metadata(&path).unwrap();
+            assert_eq!((socket.uid(), socket.gid()), (own.uid(), gid));
+            assert_eq!(socket.permissions().mode() & 0o777, 0o660);
+            drop(listening);
+        }
     }
 
     #[tokio::test]
@@ -268,20 +318,20 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("sub/hull.sock");
         let host = Host::Unix(path.clone());
-        let living = host.listen(None).await.unwrap();
+        let living = host.listen(Group(None), None).await.unwrap();
         assert_eq!(
             std::fs::metadata(&path).unwrap().permissions().mode() & 0o777,
             0o660
         );
-        let twice = host.listen(None).await;
+        let twice = host.listen(Group(None), None).await;
         assert!(matches!(twice, Err(ListenError::InUse(_))));
         drop(living);
         assert!(!path.exists());
         // A daemon that was killed leaves its socket.
         drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
-        drop(host.listen(None).await.unwrap());
+        drop(host.listen(Group(None), None).await.unwrap());
         std::fs::write(&path, "").unwrap();
-        let other = host.listen(None).await;
+        let other = host.listen(Group(None), None).await;
         assert!(matches!(other, Err(ListenError::NotASocket(_))));
     }
 }

@@ -29,6 +29,10 @@ pub struct Options {
     #[arg(short = 'H', long = "host", value_name = "ADDRESS")]
     pub hosts: Vec<Host>,
 
+    /// Group whose members may use unix:// sockets, by name or number [default: hull, if there is one]
+    #[arg(short = 'G', long, value_name = "GROUP")]
+    pub group: Option<String>,
+
     /// Serve tcp:// addresses, to clients that show a certificate of --tlscacert
     #[arg(long)]
     pub tlsverify: bool,

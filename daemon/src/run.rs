@@ -10,7 +10,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::api::{self, App};
-use crate::listen::{Host, Listener};
+use crate::listen::{Group, Host, Listener};
 use crate::lock::RunLock;
 use crate::on_box::OnBox;
 use crate::server::Server;
@@ -35,9 +35,10 @@ pub async fn run(settings: Settings) -> anyhow::Result<()> {
     };
     let identity = settings.tls.as_ref().map(Acceptor::open).transpose()?;
     // Before the engine opens: a second daemon must not get as far as adopting VMs.
+    let group = Group::find(settings.group.as_deref())?;
     let mut listeners = Vec::new();
     for host in &hosts {
-        listeners.push(host.listen(identity.as_ref()).await?);
+        listeners.push(host.listen(group, identity.as_ref()).await?);
     }
     let hosts: Vec<Host> = listeners.iter().map(Listener::host).collect();
     let engine = Engine::open(engine_options(&settings)?)

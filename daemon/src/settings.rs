@@ -57,6 +57,7 @@ pub struct Settings {
     pub(crate) data_root: PathBuf,
     pub(crate) run_dir: PathBuf,
     pub(crate) hosts: Vec<Host>,
+    pub(crate) group: Option<String>,
     pub(crate) tls: Option<tls::Files>,
     pub(crate) bin_dir: Option<PathBuf>,
     pub(crate) lib_dir: Option<PathBuf>,
@@ -126,6 +127,7 @@ impl Settings {
                 .or(config.run_dir)
                 .unwrap_or_else(|| RUN_DIR.into()),
             hosts: over(options.hosts, config.hosts),
+            group: options.group.or(config.group),
             tls,
             bin_dir: options.bin_dir,
             lib_dir: options.lib_dir,

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::*;
 use crate::http::frame::tests::decode;
 use crate::http::hijack::Hijack;
-use crate::listen::Host;
+use crate::listen::{Group, Host};
 use crate::stream::{Framing, carry};
 
 /// What the handlers of a test talk to.
@@ -122,7 +122,10 @@ async fn start(tty: bool) -> Running {
         },
         router,
     );
-    let serving = tokio::spawn(server.serve(vec![host.listen(None).await.unwrap()], stop.clone()));
+    let serving = tokio::spawn(server.serve(
+        vec![host.listen(Group::find(None).unwrap(), None).await.unwrap()],
+        stop.clone(),
+    ));
     Running {
         path,
         attached,
