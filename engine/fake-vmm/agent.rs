@@ -6,7 +6,8 @@ use std::os::unix::net::UnixStream;
 use std::sync::{Arc, Mutex};
 
 use hull_protocol::agent::{
-    AgentError, Answer, Call, Create, ErrorKind, ProcessEntry, ProcessId, Reply, Request, Stats,
+    AgentError, Answer, Call, Create, ErrorKind, Limits, ProcessEntry, ProcessId, Reply, Request,
+    Stats,
 };
 use hull_protocol::frame;
 use hull_protocol::stream::{Channel, Open, Opened, Output};
@@ -19,6 +20,8 @@ pub(crate) struct Agent {
     vm: Arc<Vm>,
     created: Mutex<Option<Create>>,
     processes: Mutex<HashMap<ProcessId, Arc<Process>>>,
+    /// It uses all that it was last limited to.
+    limits: Mutex<Limits>,
 }
 
 impl Agent {
@@ -27,6 +30,7 @@ impl Agent {
             vm,
             created: Mutex::default(),
             processes: Mutex::default(),
+            limits: Mutex::default(),
         }
     }
 
@@ -84,9 +88,18 @@ impl Agent {
             Call::Stats => {
                 let mut stats = Stats::default();
                 stats.cpu.usage_us = 2_000_000;
-                stats.memory.usage = 1 << 20;
-                stats.pids.current = 1;
+                let limits = *self.limits.lock().unwrap();
+                let least = |limit: Option<i64>, usual| {
+                    limit.map_or(usual, |n| u64::try_from(n).unwrap_or(usual))
+                };
+                stats.memory.usage = least(limits.memory, 1 << 20);
+                stats.pids.current = least(limits.pids, 1);
                 return Ok(Answer::Stats(Box::new(stats)));
+            }
+            Call::Limit(new) => {
+                let mut limits = self.limits.lock().unwrap();
+                limits.memory = new.memory.or(limits.memory);
+                limits.pids = new.pids.or(limits.pids);
             }
             Call::Shutdown => {}
         }

@@ -101,6 +101,10 @@ impl Agent {
                 list: self.container()?.processes(),
             }),
             Call::Stats => Ok(Answer::Stats(Box::new(self.container()?.stats()))),
+            Call::Limit(limits) => {
+                self.container()?.limit(limits)?;
+                Ok(Answer::Done)
+            }
             Call::Shutdown => self.shut_down(),
         }
     }

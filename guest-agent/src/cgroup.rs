@@ -58,10 +58,14 @@ impl Cgroup {
             dir,
             freezers: Mutex::default(),
         };
-        for (file, value) in settings(limits) {
-            group.set(file, value)?;
-        }
+        group.limit(limits)?;
         Ok(group)
+    }
+
+    /// Sets what is limited; the rest stays as it is.
+    pub(crate) fn limit(&self, limits: &Resources) -> Result<(), CgroupError> {
+        let mut settings = settings(limits).into_iter();
+        settings.try_for_each(|(file, value)| self.set(file, value))
     }
 
     fn set(&self, file: &'static str, value: String) -> Result<(), CgroupError> {

@@ -1,7 +1,9 @@
 //! Requests as the agent reads them: `hull_protocol`'s, with [`crate::spec::Spec`] for the runtime
 //! specification. The tests hold the two together.
 
-use hull_protocol::agent::{Exec, ProcessId, ProvidedFile, RootFs, Stdio, TerminalSize, User};
+use hull_protocol::agent::{
+    Exec, Limits, ProcessId, ProvidedFile, RootFs, Stdio, TerminalSize, User,
+};
 use serde::Deserialize;
 
 use crate::spec::Spec;
@@ -44,6 +46,7 @@ pub(crate) enum Call {
     },
     Processes,
     Stats,
+    Limit(Limits),
     Shutdown,
 }
 
@@ -99,6 +102,7 @@ mod tests {
             }
             (wire::Call::Mount(a), Call::Mount(b)) => a == b,
             (wire::Call::Exec(a), Call::Exec(b)) => a == b,
+            (wire::Call::Limit(a), Call::Limit(b)) => a == b,
             (
                 wire::Call::Signal { process, signal },
                 Call::Signal {
@@ -131,6 +135,7 @@ mod tests {
                 | wire::Call::Forget { .. }
                 | wire::Call::Processes
                 | wire::Call::Stats
+                | wire::Call::Limit(_)
                 | wire::Call::Shutdown,
                 _,
             ) => false,
@@ -154,6 +159,6 @@ mod tests {
             assert!(same(&sent.call, &read.call), "{read:?}");
             requests += 1;
         }
-        assert_eq!(requests, 12, "one golden file for each call");
+        assert_eq!(requests, 13, "one golden file for each call");
     }
 }

@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use hull_protocol::agent::Limits;
 use serde::Deserialize;
 
 /// A container.
@@ -113,6 +114,21 @@ pub(crate) struct Resources {
     pub(crate) memory: Memory,
     pub(crate) pids: Pids,
     pub(crate) cpu: Cpu,
+}
+
+impl From<Limits> for Resources {
+    fn from(limits: Limits) -> Self {
+        Self {
+            memory: Memory {
+                limit: limits.memory,
+                ..Memory::default()
+            },
+            pids: Pids {
+                limit: limits.pids.unwrap_or_default(),
+            },
+            ..Self::default()
+        }
+    }
 }
 
 /// Bytes; -1 for none.

@@ -95,6 +95,8 @@ pub enum Call {
     Processes,
     /// What the container uses. Answered by [`Answer::Stats`].
     Stats,
+    /// Limit the container anew. Answered by [`Answer::Done`].
+    Limit(Limits),
     /// End every process, flush and unmount every filesystem, answer [`Answer::Done`], and power
     /// off.
     Shutdown,
@@ -171,6 +173,18 @@ pub struct ProvidedFile {
     pub content: String,
     /// Its permission bits.
     pub mode: u32,
+}
+
+/// What a container that runs is limited to from now on. What is absent stays as it is; -1 is
+/// without limit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Limits {
+    /// Memory of its processes, in bytes.
+    #[serde(default)]
+    pub memory: Option<i64>,
+    /// Processes and threads.
+    #[serde(default)]
+    pub pids: Option<i64>,
 }
 
 /// How a process's stdin, stdout and stderr are wired.

@@ -24,7 +24,7 @@ pub mod stream;
 pub mod vmm;
 
 /// The version of the host/guest conversation. Both ends are built together, so they must agree.
-pub const VERSION: u32 = 3;
+pub const VERSION: u32 = 4;
 
 /// A port on the guest's side of the VM's vsock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]

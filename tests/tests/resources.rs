@@ -97,6 +97,15 @@ fn limits_hold_in_the_guest_and_on_the_host() {
     assert_eq!(inside("df -m /dev/shm | awk 'END { print $2 }'"), "1");
     assert_eq!(inside("cat /sys/fs/cgroup/memory.max"), "67108864");
     assert_eq!(inside("cat /sys/fs/cgroup/pids.max"), "20");
+    // As much less, and more again, as the VM has room for.
+    let update =
+        |more: &[&str]| hull.hull(["update"].iter().chain(more).chain(&["limited"]).copied());
+    update(&["-m=40m", "--pids-limit=15"]).ok();
+    assert_eq!(inside("cat /sys/fs/cgroup/memory.max"), "41943040");
+    assert_eq!(inside("cat /sys/fs/cgroup/pids.max"), "15");
+    update(&["-m=64m", "--pids-limit=20"]).ok();
+    assert_eq!(inside("cat /sys/fs/cgroup/memory.max"), "67108864");
+    update(&["-m=65m"]).fails(1, "has room for 67108864 bytes of memory");
     let full = inside("dd if=/dev/zero of=/big bs=1M count=64 2>&1");
     assert!(full.contains("No space left on device"), "{full}");
     let forks = inside("for i in $(seq 30); do sleep 100 >/dev/null 2>&1 & done 2>&1");

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use hull_protocol::frame::{self, Decoder};
-use hull_protocol::vmm::{Control, ControlReply};
+use hull_protocol::vmm::{Control, ControlReply, VmInfo};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 
@@ -18,10 +18,10 @@ pub(crate) async fn order(socket: &Path, request: Control) -> Result<(), VmError
     answer(socket, request).await.map(drop)
 }
 
-/// How many CPUs the VM has.
-pub(crate) async fn vcpus_of(socket: &Path) -> Result<u8, VmError> {
+/// What the VM is like.
+pub(crate) async fn info_of(socket: &Path) -> Result<VmInfo, VmError> {
     match answer(socket, Control::Info).await? {
-        ControlReply::Info(info) => Ok(info.vcpus),
+        ControlReply::Info(info) => Ok(info),
         _ => Err(VmError::Refused("it says nothing about itself".to_owned())),
     }
 }

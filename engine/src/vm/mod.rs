@@ -27,7 +27,7 @@ use crate::error::ErrorKind;
 
 pub use init_layer::InitLayerError;
 
-pub(crate) use control::{order, vcpus_of};
+pub(crate) use control::{info_of, order};
 pub(crate) use host::HostFacts;
 pub(crate) use id_list::IdList;
 pub(crate) use launch::{Plan, launch};
@@ -35,7 +35,7 @@ pub(crate) use limits::Limits;
 pub(crate) use report::{End, end_of};
 pub(crate) use running::{Running, adopt, limit, sweep};
 pub(crate) use scratch::LEAST as LEAST_SCRATCH;
-pub(crate) use size::{MIN_MEMORY, MOST_VCPUS, guest_memory_mib};
+pub(crate) use size::{MIN_MEMORY, MOST_VCPUS, guest_memory_mib, memory_left};
 
 /// Why a VM cannot be had.
 #[derive(Debug, thiserror::Error)]

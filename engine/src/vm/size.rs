@@ -24,6 +24,11 @@ pub(crate) fn guest_memory_mib(limit: i64, defaults: &Defaults) -> u32 {
     u32::try_from(mib.min(MOST_MIB)).unwrap_or(u32::MAX)
 }
 
+/// What a container may have, in bytes, of a guest that has so much memory.
+pub(crate) fn memory_left(guest_mib: u32) -> u64 {
+    (u64::from(guest_mib) * MIB).saturating_sub(GUEST_OVERHEAD)
+}
+
 /// A guest's CPUs, as near to so many as it can have.
 pub(crate) fn vcpus(count: u64) -> u8 {
     u8::try_from(count.clamp(1, MOST_VCPUS)).unwrap_or(u8::MAX)
@@ -39,6 +44,7 @@ mod tests {
         assert_eq!(guest_memory_mib(0, &d), d.memory_mib);
         assert_eq!(guest_memory_mib(MIN_MEMORY, &d), 70);
         assert_eq!(guest_memory_mib((100 << 20) + 1, &d), 165);
+        assert_eq!(memory_left(guest_memory_mib(100 << 20, &d)), 100 << 20);
         assert_eq!(guest_memory_mib(i64::MAX, &d), 1 << 20);
     }
 

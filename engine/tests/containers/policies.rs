@@ -275,7 +275,7 @@ async fn an_update_changes_the_policy_and_is_kept() {
 }
 
 #[tokio::test]
-async fn an_update_of_limits_holds_from_the_next_start_or_says_why_not() {
+async fn an_update_of_limits_holds_at_once_or_says_why_not() {
     let (_bench, engine) = Bench::new().await;
     let id = create(&engine, idle("")).await;
     let who = id.as_str();
@@ -291,11 +291,36 @@ async fn an_update_of_limits_holds_from_the_next_start_or_says_why_not() {
     };
     let refused = message(engine.update(who, more).await);
     assert!(
-        refused.ends_with(
-            "the memory of a running virtual machine cannot be changed: stop the container first"
-        ),
+        refused.ends_with("has room for 134217728 bytes of memory: stop the container first"),
         "{refused}"
     );
+    let less = HostConfig {
+        memory: 64 << 20,
+        pids_limit: Some(9),
+        ..HostConfig::default()
+    };
+    soon(engine.update(who, less)).await.unwrap();
+    // The fake guest uses all that it may.
+    let usage = engine.stats(who).await.unwrap().usage.unwrap();
+    assert_eq!((usage.memory.usage, usage.pids), (64 << 20, 9));
+    let back = HostConfig {
+        memory: 128 << 20,
+        ..HostConfig::default()
+    };
+    soon(engine.update(who, back.clone())).await.unwrap();
+    let usage = engine.stats(who).await.unwrap().usage.unwrap();
+    assert_eq!((usage.memory.usage, usage.pids), (128 << 20, 9));
+    soon(engine.pause(who)).await.unwrap();
+    let held = HostConfig {
+        memory: 64 << 20,
+        ..HostConfig::default()
+    };
+    let refused = message(engine.update(who, held).await);
+    assert!(
+        refused.ends_with("unpause the container before update"),
+        "{refused}"
+    );
+    soon(engine.unpause(who)).await.unwrap();
     let cpus = HostConfig {
         nano_cpus: 500_000_000,
         ..HostConfig::default()

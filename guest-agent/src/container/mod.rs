@@ -17,7 +17,7 @@ pub(crate) mod user;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use hull_protocol::agent::{AgentError, ErrorKind, Exec, ProcessEntry, ProcessId, Stats};
+use hull_protocol::agent::{AgentError, ErrorKind, Exec, Limits, ProcessEntry, ProcessId, Stats};
 use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags};
 
 use crate::cgroup::{Cgroup, Frozen, OomCounter};
@@ -30,6 +30,7 @@ use crate::platform::{Platform, PlatformError};
 use crate::process::Process;
 use crate::process::wiring::{self, AgentEnds};
 use crate::request::Create;
+use crate::spec::Resources;
 
 /// A container whose first process exists.
 pub(crate) struct Container {
@@ -120,6 +121,11 @@ impl Container {
     /// What it has used.
     pub(crate) fn stats(&self) -> Stats {
         stats::read(|file| self.group.text(file))
+    }
+
+    /// Limits it anew; what uses more than it may gives back, or is killed, as the kernel decides.
+    pub(crate) fn limit(&self, limits: Limits) -> Result<(), AgentError> {
+        Ok(self.group.limit(&Resources::from(limits))?)
     }
 
     /// Holds everything in it.

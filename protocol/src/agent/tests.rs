@@ -153,6 +153,13 @@ fn requests() {
     );
     check("processes", &request(Call::Processes));
     check("stats", &request(Call::Stats));
+    check(
+        "limit",
+        &request(Call::Limit(Limits {
+            memory: Some(64 << 20),
+            pids: Some(-1),
+        })),
+    );
     check("shutdown", &request(Call::Shutdown));
 }
 

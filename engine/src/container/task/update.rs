@@ -3,6 +3,8 @@
 //! What is stored holds from the next start on. A VM that is there already gets at once what can
 //! be changed about it, and what cannot is refused with the reason: nothing waits in silence.
 
+use hull_protocol::agent::Limits;
+
 use super::*;
 use crate::update;
 
@@ -20,6 +22,21 @@ impl Task {
         let _ = reply.send(updated);
     }
 
+    /// Limits a VM that is there, on both sides.
+    async fn limit(&self, live: &Live, wanted: &update::Live) -> Result<(), EngineError> {
+        let id = self.container.id();
+        if wanted.guest != Limits::default() {
+            // Its guest stands still and cannot be told.
+            if self.now.phase == Phase::Paused {
+                return Err(EngineError::Paused(id.clone(), "update"));
+            }
+            let deadline = self.context.options.defaults.call_deadline;
+            let call = Call::Limit(wanted.guest);
+            live.agent.order(call, deadline).await?;
+        }
+        Ok(vm::limit(self.context.layout.cgroup(id), &wanted.host)?)
+    }
+
     async fn try_update(&mut self, changes: &HostConfig) -> Result<(), EngineError> {
         let id = self.container.id();
         let refused = |why: String| EngineError::CannotUpdate {
@@ -33,14 +50,15 @@ impl Task {
         let old = self.container.blueprint();
         let host_config = update::merge(&old.host_config, changes).map_err(refused)?;
         crate::admission::judge_limits(&host_config, self.context.layout.cgroup_root())?;
-        if let Some(live) = &self.now.live {
-            let defaults = &self.context.options.defaults;
-            let wanted = update::live(&old.host_config, &host_config, defaults);
-            if let Some(limits) = wanted.map_err(refused)? {
-                let vcpus = vm::vcpus_of(&live.control).await?;
-                update::fits(&limits, vcpus).map_err(refused)?;
-                vm::limit(self.context.layout.cgroup(id), &limits)?;
-            }
+        let defaults = &self.context.options.defaults;
+        if let Some(live) = &self.now.live
+            && update::concerns_vm(&old.host_config, &host_config, defaults)
+        {
+            let info = vm::info_of(&live.control).await?;
+            let size = (info.memory_mib, info.vcpus);
+            let wanted = update::live(&old.host_config, &host_config, defaults, size);
+            let wanted = wanted.map_err(refused)?;
+            self.limit(live, &wanted).await?;
         }
         let blueprint = Blueprint {
             host_config,
