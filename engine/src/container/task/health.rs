@@ -31,15 +31,15 @@ impl Task {
         if !ran || Check::of(&self.container.blueprint().config).is_none() {
             return;
         }
-        let mut health = self
-            .now
-            .state
-            .health
-            .as_deref()
-            .cloned()
-            .unwrap_or_default();
+        let mut health = self.health();
         health.status = HealthStatus::Unhealthy;
         self.now.state.health = Some(Arc::new(health));
+    }
+
+    /// What is known of it, to be changed.
+    fn health(&self) -> Health {
+        let known = self.now.state.health.as_deref();
+        known.cloned().unwrap_or_default()
     }
 
     pub(super) fn checked(&mut self, checked: Checked) {
@@ -49,13 +49,7 @@ impl Task {
         ) else {
             return;
         };
-        let mut health = self
-            .now
-            .state
-            .health
-            .as_deref()
-            .cloned()
-            .unwrap_or_default();
+        let mut health = self.health();
         let changed = check.record(&mut health, checked, self.now.state.started_at);
         let status = health.status;
         self.now.state.health = Some(Arc::new(health));
