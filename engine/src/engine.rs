@@ -327,7 +327,7 @@ impl Engine {
     /// A filter is not known.
     pub async fn prune(&self, filters: Filters) -> Result<Pruned, EngineError> {
         let mut pruned = Pruned::default();
-        for container in listing::select_for_prune(&self.context, &filters)? {
+        for container in listing::select_for_prune(&self.context, &filters).await? {
             let bytes = listing::scratch_bytes(&self.context, container.id());
             match container.ask(Command::Remove(Force::No)).await {
                 Ok(()) => {

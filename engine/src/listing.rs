@@ -1,9 +1,12 @@
 //! What `inspect`, `list` and `prune` show, read without asking any container's task.
 
-use std::collections::BTreeSet;
+mod filter;
+
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::Arc;
+
+use filter::Filter;
 
 use crate::api::{
     ContainerInspect, ContainerSizes, ContainerState, ContainerSummary, Filters, HealthStatus,
@@ -43,18 +46,17 @@ pub(crate) async fn list(
     context: &Context,
     options: &ListOptions,
 ) -> Result<Vec<ContainerSummary>, EngineError> {
-    let known = [
-        "id", "name", "label", "status", "ancestor", "exited", "before", "since", "is-task",
-        "health",
-    ];
-    let filter = Filter::new(context, &options.filters, &known)?;
+    let filter = Filter::new(context, &options.filters, &filter::OF_LISTS).await?;
     let mut all = context.registry.all();
     all.sort_by_key(|c| std::cmp::Reverse(c.blueprint().created));
-    let everything = options.all || options.limit.is_some() || filter.is_about_state();
+    let everything = options.all || options.limit.is_some() || filter.is_about_status();
     let mut rows = Vec::new();
     for container in all {
         let state = container.snapshot().shown();
         if !(everything || state.is_running()) || !filter.passes(&container, &state) {
+            continue;
+        }
+        if !filter.descends(context, &container).await {
             continue;
         }
         rows.push(summary(context, &container, state, options.size).await);
@@ -66,11 +68,11 @@ pub(crate) async fn list(
 }
 
 /// Those that do not run, by the filters that `prune` takes.
-pub(crate) fn select_for_prune(
+pub(crate) async fn select_for_prune(
     context: &Context,
     filters: &Filters,
 ) -> Result<Vec<Arc<Container>>, EngineError> {
-    let filter = Filter::new(context, filters, &["label", "label!", "until"])?;
+    let filter = Filter::new(context, filters, &filter::OF_PRUNES).await?;
     let idle = |c: &Arc<Container>| {
         let state = c.snapshot().shown();
         matches!(
@@ -193,145 +195,6 @@ fn ago(seconds: i64) -> String {
     }
 }
 
-/// Filters with their names checked and their references resolved.
-struct Filter<'a> {
-    filters: &'a Filters,
-    before: Option<Timestamp>,
-    since: Option<Timestamp>,
-    until: Option<Timestamp>,
-}
-
-impl<'a> Filter<'a> {
-    fn new(context: &Context, filters: &'a Filters, known: &[&str]) -> Result<Self, EngineError> {
-        for name in filters.0.keys() {
-            if !known.contains(&name.as_str()) {
-                return Err(EngineError::Invalid(format!("invalid filter '{name}'")));
-            }
-        }
-        let values = |name: &str| filters.0.get(name).into_iter().flatten();
-        let created = |name: &str| -> Result<Option<Timestamp>, EngineError> {
-            values(name)
-                .next()
-                .map(|who| Ok(context.registry.find(who)?.blueprint().created))
-                .transpose()
-        };
-        for status in values("status") {
-            let quoted = serde_json::Value::String(status.clone());
-            if serde_json::from_value::<Status>(quoted).is_err() {
-                return Err(EngineError::Invalid(format!(
-                    "invalid filter 'status={status}'"
-                )));
-            }
-        }
-        for health in values("health") {
-            if !["starting", "healthy", "unhealthy", "none"].contains(&health.as_str()) {
-                return Err(EngineError::Invalid(format!(
-                    "invalid filter 'health={health}'"
-                )));
-            }
-        }
-        for code in values("exited") {
-            if code.parse::<i32>().is_err() {
-                return Err(EngineError::Invalid(format!(
-                    "invalid filter 'exited={code}'"
-                )));
-            }
-        }
-        let until = values("until").next().map(|text| {
-            let seconds = text
-                .parse::<i64>()
-                .ok()
-                .map(|s| Timestamp(s.saturating_mul(1_000_000_000)));
-            seconds
-                .or_else(|| text.parse().ok())
-                .ok_or_else(|| EngineError::Invalid(format!("invalid filter 'until={text}'")))
-        });
-        Ok(Self {
-            filters,
-            before: created("before")?,
-            since: created("since")?,
-            until: until.transpose()?,
-        })
-    }
-
-    /// Whether it asks for containers that a plain list leaves out.
-    fn is_about_state(&self) -> bool {
-        ["status", "exited"]
-            .iter()
-            .any(|n| self.filters.0.contains_key(*n))
-    }
-
-    fn any(&self, name: &str, matches: impl Fn(&str) -> bool) -> bool {
-        let values: Option<&BTreeSet<String>> = self.filters.0.get(name);
-        values.is_none_or(|v| v.is_empty() || v.iter().any(|v| matches(v)))
-    }
-
-    fn all(&self, name: &str, matches: impl Fn(&str) -> bool) -> bool {
-        self.filters
-            .0
-            .get(name)
-            .is_none_or(|v| v.iter().all(|v| matches(v)))
-    }
-
-    fn passes(&self, container: &Container, state: &ContainerState) -> bool {
-        let blueprint = &container.blueprint();
-        let created = blueprint.created;
-        let name = container.name();
-        let has_label = |wanted: &str| match wanted.split_once('=') {
-            Some((k, v)) => blueprint.config.labels.get(k).is_some_and(|l| l == v),
-            None => blueprint.config.labels.contains_key(wanted),
-        };
-        let is_image = |wanted: &str| {
-            let id = blueprint
-                .image_id
-                .strip_prefix("sha256:")
-                .unwrap_or(&blueprint.image_id);
-            let named = &blueprint.config.image;
-            wanted == named
-                || format!("{wanted}:latest") == *named
-                || *wanted == format!("{named}:latest")
-                || (wanted.len() >= 4 && id.starts_with(wanted.trim_start_matches("sha256:")))
-        };
-        self.any("id", |id| container.id().as_str().starts_with(id))
-            && self.any("name", |wanted| name_matches(name.as_str(), wanted))
-            && self.any("status", |s| s == state.status.as_str())
-            && self.any("exited", |code| {
-                state.status == Status::Exited && code.parse() == Ok(state.exit_code)
-            })
-            && self.any("ancestor", is_image)
-            && self.any("health", |h| h == health_word(state))
-            && self.any("is-task", |v| v == "false")
-            && self.all("label", has_label)
-            && self.all("label!", |l| !has_label(l))
-            && self.before.is_none_or(|t| created < t)
-            && self.since.is_none_or(|t| created > t)
-            && self.until.is_none_or(|t| created < t)
-    }
-}
-
-/// What the filter `health` asks for.
-fn health_word(state: &ContainerState) -> &'static str {
-    let health = state.health.as_ref();
-    health.map_or("none", |health| health.status.as_str())
-}
-
-/// A part of the name; `^` and `$` bind it to its ends, `/` is the beginning.
-fn name_matches(name: &str, wanted: &str) -> bool {
-    let (start, wanted) = match wanted.strip_prefix('^') {
-        Some(rest) => (true, rest.strip_prefix('/').unwrap_or(rest)),
-        None => match wanted.strip_prefix('/') {
-            Some(rest) => (true, rest),
-            None => (false, wanted),
-        },
-    };
-    match (start, wanted.strip_suffix('$')) {
-        (true, Some(whole)) => name == whole,
-        (false, Some(end)) => name.ends_with(end),
-        (true, None) => name.starts_with(wanted),
-        (false, None) => name.contains(wanted),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -353,21 +216,6 @@ mod tests {
             (3600 * 24 * 800, "2 years"),
         ] {
             assert_eq!(ago(seconds), text, "{seconds}");
-        }
-    }
-
-    #[test]
-    fn names_match_by_part_and_by_end() {
-        for (wanted, matches) in [
-            ("web", true),
-            ("^web$", false),
-            ("^web", true),
-            ("1$", true),
-            ("/web1", true),
-            ("^/web1$", true),
-            ("x", false),
-        ] {
-            assert_eq!(name_matches("web1", wanted), matches, "{wanted}");
         }
     }
 

@@ -40,6 +40,12 @@ pub(super) fn id(name: &str) -> &'static str {
     NETWORKS.iter().find(|n| n.0 == name).map_or("", |n| n.2)
 }
 
+/// The network whose id begins so.
+pub(super) fn name(id: &str) -> Option<&'static str> {
+    let is = |network: &&(&str, &str, &'static str)| !id.is_empty() && network.2.starts_with(id);
+    NETWORKS.iter().find(is).map(|n| n.0)
+}
+
 fn list(request: &Request) -> Result<Reply, ApiError> {
     let filters = request.filters()?.into_map();
     let passing = NETWORKS

@@ -7,10 +7,18 @@ use bollard_stubs::models::{
 use hull_engine::api::{ContainerSummary, ListOptions, Status};
 
 use super::network;
-use crate::api::{App, engine_filters};
+use crate::api::{App, engine_filters, networks};
 use crate::http::{ApiError, Reply, Request};
 
 pub(super) async fn list(app: App, request: Request) -> Result<Reply, ApiError> {
+    let mut filters = engine_filters(&request)?;
+    if let Some(wanted) = filters.0.get_mut("network") {
+        // Docker takes the beginning of an id as well.
+        let named = std::mem::take(wanted).into_iter();
+        *wanted = named
+            .map(|value| networks::name(&value).map_or(value, str::to_owned))
+            .collect();
+    }
     let limit: Option<i64> = request.query.number("limit")?;
     let options = ListOptions {
         all: request.query.flag("all"),
@@ -19,7 +27,7 @@ pub(super) async fn list(app: App, request: Request) -> Result<Reply, ApiError> 
             .and_then(|n| usize::try_from(n).ok())
             .filter(|n| *n > 0),
         size: request.query.flag("size"),
-        filters: engine_filters(&request)?,
+        filters,
     };
     let containers = app.engine.list(options).await?;
     Reply::json(&containers.into_iter().map(summary).collect::<Vec<_>>())

@@ -3,7 +3,7 @@
 use bollard_stubs::models::ContainerPruneResponse;
 use hull_engine::api::RemoveOptions;
 
-use crate::api::{App, engine_filters};
+use crate::api::{App, engine_filters, time};
 use crate::http::{ApiError, Reply, Request};
 
 pub(super) async fn remove(app: App, request: Request) -> Result<Reply, ApiError> {
@@ -19,7 +19,12 @@ pub(super) async fn remove(app: App, request: Request) -> Result<Reply, ApiError
 }
 
 pub(super) async fn prune(app: App, request: Request) -> Result<Reply, ApiError> {
-    let pruned = app.engine.prune(engine_filters(&request)?).await?;
+    let mut filters = engine_filters(&request)?;
+    if let Some(until) = filters.0.get_mut("until") {
+        let values: Vec<String> = until.iter().cloned().collect();
+        *until = [time::filter(&values)?.to_string()].into();
+    }
+    let pruned = app.engine.prune(filters).await?;
     Reply::json(&ContainerPruneResponse {
         containers_deleted: Some(pruned.containers.iter().map(ToString::to_string).collect()),
         space_reclaimed: i64::try_from(pruned.reclaimed).ok(),
