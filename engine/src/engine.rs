@@ -189,11 +189,7 @@ impl Engine {
         let config = &blueprint.config;
         let name = options.signal.as_ref().or(config.stop_signal.as_ref());
         let number = signal::parse(name.map_or("TERM", String::as_str))?;
-        let seconds = config.stop_timeout.and_then(|s| u64::try_from(s).ok());
-        let timeout = options
-            .timeout
-            .or(seconds.map(Duration::from_secs))
-            .unwrap_or(STOP_TIMEOUT);
+        let timeout = grace(options.timeout, config.stop_timeout);
         if !container.snapshot().phase.is_active() {
             return Err(EngineError::NotModified(container.id().clone()));
         }
@@ -375,6 +371,13 @@ impl Engine {
     }
 }
 
+/// From the stop signal to SIGKILL: what was asked for, or what the container was made with, below
+/// zero for ever, or Docker's ten seconds.
+fn grace(asked: Option<Duration>, own: Option<i64>) -> Duration {
+    let own = own.map(|seconds| u64::try_from(seconds).map_or(Duration::MAX, Duration::from_secs));
+    asked.or(own).unwrap_or(STOP_TIMEOUT)
+}
+
 fn layout(options: &Options) -> Layout {
     Layout::new(
         options.data_root.clone(),
@@ -387,5 +390,25 @@ fn random_failed(error: rustix::io::Errno) -> EngineError {
     EngineError::File {
         path: "getrandom".into(),
         source: error.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_grace_is_what_was_asked_for_then_the_containers_own() {
+        let seconds = Duration::from_secs;
+        for (asked, own, expected) in [
+            (None, None, seconds(10)),
+            (None, Some(3), seconds(3)),
+            (None, Some(0), seconds(0)),
+            (None, Some(-1), Duration::MAX),
+            (Some(seconds(0)), Some(3), seconds(0)),
+            (Some(Duration::MAX), Some(3), Duration::MAX),
+        ] {
+            assert_eq!(grace(asked, own), expected, "{asked:?} {own:?}");
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::error::EngineError;
 
-const NAMES: [(&str, i32); 31] = [
+const NAMES: [(&str, i32); 34] = [
     ("HUP", libc::SIGHUP),
     ("INT", libc::SIGINT),
     ("QUIT", libc::SIGQUIT),
@@ -34,6 +34,10 @@ const NAMES: [(&str, i32); 31] = [
     ("IO", libc::SIGIO),
     ("PWR", libc::SIGPWR),
     ("SYS", libc::SIGSYS),
+    // Older names.
+    ("CLD", libc::SIGCHLD),
+    ("IOT", libc::SIGABRT),
+    ("POLL", libc::SIGIO),
 ];
 const REALTIME_FIRST: i32 = 34;
 const REALTIME_LAST: i32 = 64;
@@ -81,7 +85,14 @@ mod tests {
             ("SIGTERM", 15),
             ("sigint", 2),
             ("9", 9),
+            ("15", 15),
+            ("cld", 17),
+            ("SIGIOT", 6),
+            ("RTMIN", 34),
             ("RTMIN+1", 35),
+            ("RTMIN+3", 37),
+            ("sigrtmin+15", 49),
+            ("RTMAX", 64),
             ("SIGRTMAX-2", 62),
         ] {
             assert_eq!(parse(text).unwrap(), number, "{text}");

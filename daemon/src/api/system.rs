@@ -188,7 +188,7 @@ fn describe(info: &Info) -> SystemInfo {
             ..SwarmInfo::default()
         }),
         live_restore_enabled: Some(true),
-        init_binary: text(""),
+        init_binary: text("hull-init"),
         security_options: list(&["name=seccomp,profile=builtin", "name=microvm"]),
         ..SystemInfo::default()
     }
