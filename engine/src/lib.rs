@@ -31,6 +31,7 @@ mod listing;
 mod lock;
 mod log;
 mod names;
+mod opening;
 mod random;
 mod recovery;
 mod registry;

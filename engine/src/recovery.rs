@@ -8,9 +8,11 @@
 //! | restarting | none | between two runs: its time comes |
 //! | created, exited | lives | wound down: a start nobody was told of, an end not finished, files |
 //! | created, exited, dead | none | as it is |
-//! | removing | any | removed |
+//! | removing | lives | wound down, then removed |
+//! | removing | none | removed |
 //!
-//! What has ever run and rests is started where its policy wants that ([`crate::restart`]).
+//! What has ever run and rests is started where its policy wants that ([`crate::restart`]), each in
+//! its turn ([`crate::opening`]).
 //!
 //! After that, what belongs to no VM (folders, sockets, control groups) is removed.
 
@@ -22,6 +24,7 @@ use crate::container::{Beginning, Started, start_task};
 use crate::context::Context;
 use crate::error::EngineError;
 use crate::layout::remove_tree;
+use crate::opening;
 use crate::restart::{Policy, Restarts, RunEnd};
 use crate::state::{Phase, Rest};
 use crate::store::Row;
@@ -57,9 +60,11 @@ pub(crate) async fn recover(context: &Arc<Context>) -> Result<(), EngineError> {
         .await
         .map_err(VmError::step("clean up after earlier VMs"))?;
     sweep_folders(context)?;
+    let mut waiting = opening::Row::default();
     for (row, running) in all {
-        begin(context, row, running)?;
+        begin(context, row, running, &mut waiting)?;
     }
+    context.spawn(waiting.call(context.options.defaults.starts_at_once));
     Ok(())
 }
 
@@ -105,7 +110,12 @@ fn policy(row: &Row) -> Policy {
     Policy::of(&row.blueprint.host_config.restart_policy)
 }
 
-fn begin(context: &Arc<Context>, row: Row, running: Option<Running>) -> Result<(), EngineError> {
+fn begin(
+    context: &Arc<Context>,
+    row: Row,
+    running: Option<Running>,
+    waiting: &mut opening::Row,
+) -> Result<(), EngineError> {
     let log_base = row.vm.as_ref().map_or(0, |vm| vm.log_base);
     context.registry.claim(&row.name, &row.blueprint.id)?;
     let phase = match row.state.status {
@@ -120,6 +130,7 @@ fn begin(context: &Arc<Context>, row: Row, running: Option<Running>) -> Result<(
     let started_at = row.state.started_at.unwrap_or_else(Timestamp::now);
     let adopted = matches!(phase, Phase::Running | Phase::Paused);
     let beginning = match running {
+        None if phase == Phase::Restarting => Beginning::Waiting(waiting.stand()),
         None => Beginning::Rest(phase),
         Some(running) if adopted => Beginning::Adopted {
             started: Box::new(Started::adopted(running, started_at)),
@@ -131,6 +142,7 @@ fn begin(context: &Arc<Context>, row: Row, running: Option<Running>) -> Result<(
             phase: match phase {
                 Phase::Created => Rest::Created,
                 Phase::Restarting => Rest::Restarting,
+                Phase::Removing => Rest::Removing,
                 _ => Rest::Exited,
             },
         },

@@ -57,6 +57,8 @@ pub(crate) enum Rest {
     Created,
     Exited,
     Restarting,
+    /// Its removal had begun when an engine died; it goes on once the VM is gone.
+    Removing,
 }
 
 /// Something was asked for or has happened.
@@ -156,7 +158,10 @@ impl Phase {
             Self::Restarting
             | Self::Ending(Rest::Restarting)
             | Self::Starting(Rest::Restarting) => Status::Restarting,
-            Self::Removing | Self::Gone => Status::Removing,
+            Self::Removing
+            | Self::Gone
+            | Self::Ending(Rest::Removing)
+            | Self::Starting(Rest::Removing) => Status::Removing,
             Self::Dead => Status::Dead,
         }
     }
@@ -189,15 +194,14 @@ pub(crate) fn next(phase: Phase, event: Event) -> Result<(Phase, Vec<Effect>), D
             Event::Start,
         ) => Err(Denied::AlreadyRunning),
         (Phase::Paused, Event::Start) => Err(Denied::Paused),
+        (Phase::Ending(Rest::Removing), Event::Start | Event::Remove(_)) => Err(Denied::Removing),
         (Phase::Ending(_), Event::Start) => go(phase, &[Retry]),
         (Phase::Removing, Event::Start | Event::Remove(_)) => Err(Denied::Removing),
         (Phase::Dead, Event::Start) => Err(Denied::Dead),
 
         (Phase::Starting(_), Event::Launched) => go(Phase::Running, &[]),
         (Phase::Starting(Rest::Created), Event::LaunchFailed) => go(Phase::Created, &[]),
-        (Phase::Starting(Rest::Exited | Rest::Restarting), Event::LaunchFailed) => {
-            go(Phase::Exited, &[])
-        }
+        (Phase::Starting(_), Event::LaunchFailed) => go(Phase::Exited, &[]),
 
         (Phase::Running, Event::Signal(_)) => go(phase, &[Deliver]),
         (Phase::Paused, Event::Signal(_)) => go(Phase::Running, &[Release, Deliver]),
@@ -233,6 +237,7 @@ pub(crate) fn next(phase: Phase, event: Event) -> Result<(Phase, Vec<Effect>), D
         (Phase::Ending(Rest::Created), Event::VmGone) => go(Phase::Created, &[]),
         (Phase::Ending(Rest::Exited), Event::VmGone) => go(Phase::Exited, &[]),
         (Phase::Ending(Rest::Restarting), Event::VmGone) => go(Phase::Restarting, &[Arm]),
+        (Phase::Ending(Rest::Removing), Event::VmGone) => go(Phase::Removing, &[Delete]),
         (Phase::Restarting, Event::Due) => go(Phase::Starting(Rest::Restarting), &[Launch]),
 
         (Phase::Created | Phase::Exited | Phase::Dead, Event::Remove(_)) => {

@@ -68,6 +68,9 @@ pub struct Defaults {
     pub call_deadline: Duration,
     /// Where a container's output is kept, and how.
     pub log: LogConfig,
+    /// How many containers that their policies want to run are started at once when the engine
+    /// opens.
+    pub starts_at_once: usize,
     /// The first host user id given to a VM.
     pub first_uid: u32,
     /// How many user ids may be given.
@@ -86,6 +89,8 @@ impl Default for Defaults {
                 r#type: "json-file".to_owned(),
                 ..LogConfig::default()
             },
+            // A start keeps a CPU busy most of its time.
+            starts_at_once: std::thread::available_parallelism().map_or(2, |n| n.get().max(2)),
             first_uid: 0x7000_0000,
             uid_count: 0x1_0000,
         }

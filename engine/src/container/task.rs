@@ -29,6 +29,7 @@ use crate::error::EngineError;
 use crate::id::ContainerName;
 use crate::layout::remove_tree;
 use crate::log::Run;
+use crate::opening::{Place, Turn};
 use crate::restart::Restarts;
 use crate::state::{Denied, Effect, Event, Force, Meaning, Phase, Rest, Then, next};
 use crate::time::Timestamp;
@@ -69,14 +70,16 @@ pub(super) enum Input {
     VmGone,
     /// A check of its health, and who wants to know that it counts.
     Checked(Checked, oneshot::Sender<()>),
-    /// The time for the next run has come, counted by what has ended before it.
-    Due(u64),
+    /// The time for the next run has come, counted by what has ended before it; maybe as one's turn.
+    Due(u64, Option<Turn>),
 }
 
 /// How a container's task begins.
 pub(crate) enum Beginning {
     /// At rest: created, exited, dead or to be removed.
     Rest(Phase),
+    /// Between two runs, as the engine opens: others start too.
+    Waiting(Place),
     /// With a VM that an earlier engine started, its process running or paused.
     Adopted {
         started: Box<Started>,
@@ -103,6 +106,10 @@ struct Task {
     checks: CancellationToken,
     /// Ends the wait for the next run.
     wait: CancellationToken,
+    /// Where it stands among those that start as the engine opens.
+    place: Option<Place>,
+    /// Held while it starts.
+    turn: Option<Turn>,
     /// Its end is not the end of a container that removes itself: a user starts it again.
     kept: bool,
 }
@@ -118,6 +125,7 @@ pub(crate) fn start_task(
     let (outbox, inbox) = mpsc::unbounded_channel();
     let phase = match &beginning {
         Beginning::Rest(phase) | Beginning::Adopted { phase, .. } => *phase,
+        Beginning::Waiting(_) => Phase::Restarting,
         Beginning::Leftover { phase, .. } => Phase::Ending(*phase),
     };
     let mut now = Snapshot::new(phase, state, restarts);
@@ -149,6 +157,8 @@ pub(crate) fn start_task(
         plug: CancellationToken::new(),
         checks: CancellationToken::new(),
         wait: CancellationToken::new(),
+        place: None,
+        turn: None,
         kept: false,
     };
     context.registry.add(container.clone());
@@ -160,7 +170,10 @@ impl Task {
     async fn run(mut self, beginning: Beginning) {
         match beginning {
             Beginning::Rest(Phase::Removing) => self.delete().await,
-            Beginning::Rest(Phase::Restarting) => self.arm(),
+            Beginning::Waiting(place) => {
+                self.place = Some(place);
+                self.arm();
+            }
             Beginning::Rest(_) => {
                 self.end_checks();
                 self.snapshot();
@@ -213,11 +226,13 @@ impl Task {
                     self.publish();
                     self.remove_by_itself().await;
                 }
-                if self.now.phase == Phase::Restarting {
-                    self.arm();
+                match self.now.phase {
+                    Phase::Restarting => self.arm(),
+                    Phase::Removing => self.delete().await,
+                    _ => {}
                 }
             }
-            Input::Due(run) => self.due(run),
+            Input::Due(run, turn) => self.due(run, turn),
             Input::Checked(checked, done) => {
                 self.checked(checked);
                 // Who checks may have stopped.

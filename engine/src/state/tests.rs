@@ -1,7 +1,7 @@
 use super::*;
 use proptest::prelude::*;
 
-const PHASES: [Phase; 14] = [
+const PHASES: [Phase; 15] = [
     Phase::Created,
     Phase::Starting(Rest::Created),
     Phase::Starting(Rest::Exited),
@@ -11,6 +11,7 @@ const PHASES: [Phase; 14] = [
     Phase::Ending(Rest::Created),
     Phase::Ending(Rest::Exited),
     Phase::Ending(Rest::Restarting),
+    Phase::Ending(Rest::Removing),
     Phase::Exited,
     Phase::Restarting,
     Phase::Removing,
@@ -171,7 +172,9 @@ fn a_forced_removal_is_refused_only_where_one_is_under_way() {
     for phase in PHASES {
         let denied = next(phase, Event::Remove(Force::Yes)).err();
         match phase {
-            Phase::Removing | Phase::Gone => assert_eq!(denied, Some(Denied::Removing)),
+            Phase::Removing | Phase::Ending(Rest::Removing) | Phase::Gone => {
+                assert_eq!(denied, Some(Denied::Removing))
+            }
             _ => assert_eq!(denied, None, "{phase:?}"),
         }
     }

@@ -130,6 +130,82 @@ async fn auto_removal_happens_late_rather_than_never() {
     bench.assert_no_vm();
 }
 
+/// As an engine leaves it that died in between.
+fn leave_as_removing(bench: &Bench, id: &hull_engine::ContainerId) {
+    let database = rusqlite::Connection::open(bench.dir.path().join("data/engine.db")).unwrap();
+    let changed = database.execute(
+        "UPDATE container SET status = 'removing' WHERE id = ?1",
+        [id.as_str()],
+    );
+    assert_eq!(changed.unwrap(), 1);
+}
+
+#[tokio::test]
+async fn what_was_being_removed_is_removed_whether_it_has_a_vm_or_not() {
+    let (bench, engine) = Bench::new().await;
+    let with = run(&engine, idle("")).await;
+    let without = create(&engine, shell("exit 0")).await;
+    leave(engine).await;
+    for id in [&with, &without] {
+        leave_as_removing(&bench, id);
+    }
+    let engine = bench.open().await;
+    for id in [&with, &without] {
+        eventually(async || engine.inspect(id.as_str()).await.err()).await;
+        assert!(
+            !bench
+                .dir
+                .path()
+                .join("data/containers")
+                .join(id.as_str())
+                .exists()
+        );
+    }
+    bench.assert_no_vm();
+}
+
+#[tokio::test]
+async fn an_engine_that_opens_starts_its_containers_in_their_order_and_not_all_at_once() {
+    let (bench, engine) = Bench::new().await;
+    let mut ids = Vec::new();
+    for _ in 0..6 {
+        let mut spec = idle("");
+        spec.host_config.restart_policy.name = "always".into();
+        ids.push(run(&engine, spec).await);
+    }
+    let mut pids = Vec::new();
+    for id in &ids {
+        pids.push(i32::try_from(state(&engine, id).await.pid).unwrap());
+    }
+    leave(engine).await;
+    for pid in pids {
+        // SAFETY: the pid is of a VM that this test started.
+        unsafe { libc::kill(pid, libc::SIGKILL) };
+    }
+    let mut options = bench.options();
+    options.defaults.starts_at_once = 1;
+    let engine = Engine::open(options).await.unwrap();
+    let mut starts = Vec::new();
+    for id in &ids {
+        starts.push(
+            eventually(async || {
+                let state = state(&engine, id).await;
+                (state.status == Status::Running).then_some(state.started_at.unwrap())
+            })
+            .await,
+        );
+    }
+    assert!(starts.is_sorted(), "{starts:?}");
+    let force = RemoveOptions {
+        force: true,
+        volumes: false,
+    };
+    for id in &ids {
+        soon(engine.remove(id.as_str(), force)).await.unwrap();
+    }
+    bench.assert_no_vm();
+}
+
 #[tokio::test]
 async fn an_exec_goes_on_and_is_read_away() {
     let (bench, engine) = Bench::new().await;

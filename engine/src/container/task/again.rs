@@ -41,23 +41,31 @@ impl Task {
         let (over, outbox, run) = (self.wait.clone(), self.outbox.clone(), self.now.ends);
         let passed = lasted(self.now.state.finished_at, Timestamp::now());
         let left = self.now.restarts.wait().saturating_sub(passed);
+        let place = self.place.take();
         self.context.spawn(async move {
+            let wait = async {
+                tokio::time::sleep(left).await;
+                match place {
+                    Some(place) => place.turn().await,
+                    None => None,
+                }
+            };
             // Ends without a word where the wait is cancelled.
-            let wait = tokio::time::sleep(left);
-            if over.run_until_cancelled(wait).await.is_some() {
-                let _ = outbox.send(Input::Due(run));
+            if let Some(turn) = over.run_until_cancelled(wait).await {
+                let _ = outbox.send(Input::Due(run, turn));
             }
         });
     }
 
     /// The time has come, unless it is that of a wait that has ended.
-    pub(super) fn due(&mut self, run: u64) {
+    pub(super) fn due(&mut self, run: u64, turn: Option<Turn>) {
         if self.wait.is_cancelled() || run != self.now.ends {
             return;
         }
         if let Ok((after, effects)) = next(self.now.phase, Event::Due)
             && effects.contains(&Effect::Launch)
         {
+            self.turn = turn;
             self.begin_launch(after, None);
         }
     }

@@ -21,6 +21,7 @@ impl Task {
     }
 
     pub(super) async fn launched(&mut self, started: Started) {
+        self.turn = None;
         if !self.happened(Event::Launched) {
             return;
         }
@@ -44,6 +45,7 @@ impl Task {
     }
 
     pub(super) async fn launch_failed(&mut self, error: EngineError) {
+        self.turn = None;
         if !self.happened(Event::LaunchFailed) {
             return;
         }
