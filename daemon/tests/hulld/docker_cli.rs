@@ -127,6 +127,100 @@ fn policies_checks_and_limits_are_kept_shown_and_updated() {
 }
 
 #[test]
+fn logs_are_kept_as_a_driver_can() {
+    let daemon = Daemon::start_with(&["--log-driver", "local", "--log-opt", "max-file=2"]);
+    daemon.docker_with(&["import", "-", "a:1"], &[0; 1024]).ok();
+    let driver = daemon.docker(&["info", "-f", "{{.LoggingDriver}}"]).ok();
+    assert_eq!(driver, "local\n");
+    let create = |name: &str, flags: &[&str]| {
+        let all = [&["create", "--name", name], flags, &["a:1", "run"]].concat();
+        daemon.docker(&all)
+    };
+    create("usual", &[]).ok();
+    create("own", &["--log-driver=json-file", "--log-opt=max-size=1m"]).ok();
+    create("silent", &["--log-driver=none"]).ok();
+    let shown = |name: &str| {
+        let format = "{{json .HostConfig.LogConfig}} {{ne .LogPath \"\"}}";
+        daemon.docker(&["inspect", "-f", format, name]).ok()
+    };
+    assert_eq!(
+        shown("usual"),
+        "{\"Type\":\"local\",\"Config\":{\"max-file\":\"2\"}} false\n"
+    );
+    assert_eq!(
+        shown("own"),
+        "{\"Type\":\"json-file\",\"Config\":{\"max-size\":\"1m\"}} true\n"
+    );
+    assert_eq!(shown("silent"), "{\"Type\":\"none\",\"Config\":{}} false\n");
+    assert_eq!(daemon.docker(&["logs", "own"]).ok(), "");
+    let refusals = [
+        (
+            daemon.docker(&["logs", "silent"]),
+            "configured logging driver does not support reading",
+        ),
+        (
+            create("x", &["--log-driver=bogus"]),
+            "logger: no log driver named 'bogus' is registered",
+        ),
+        (
+            create("x", &["--log-opt=nosuch=1"]),
+            "unknown log opt 'nosuch' for log driver local",
+        ),
+    ];
+    for (run, message) in refusals {
+        let message = format!("Error response from daemon: {message}");
+        refused(&run, 1, &message);
+    }
+}
+
+#[test]
+fn containers_are_found_by_dockers_filters() {
+    let daemon = Daemon::start();
+    daemon.docker_with(&["import", "-", "a:1"], &[0; 1024]).ok();
+    let create = |name: &str, flags: &[&str]| {
+        let all = [&["create", "--name", name], flags, &["a:1", "run"]].concat();
+        daemon.docker(&all).ok();
+    };
+    create("web1", &["--label=app=web", "--expose=80"]);
+    create(
+        "web2",
+        &["--label=app=web", "--label=keep", "--network=none"],
+    );
+    let names = |filters: &[&str]| {
+        let flags = filters.iter().flat_map(|filter| ["-f", filter]);
+        let all: Vec<_> = ["ps", "-a", "--format", "{{.Names}}"]
+            .into_iter()
+            .chain(flags)
+            .collect();
+        daemon.docker(&all)
+    };
+    for (filters, expected) in [
+        (&["name=^web[0-9]$"][..], "web2\nweb1\n"),
+        (&["name=web1", "name=web2", "label=keep"], "web2\n"),
+        (&["network=none"], "web2\n"),
+        (&["network=6e6f6e65"], "web2\n"),
+        (&["expose=80/tcp"], "web1\n"),
+        (&["publish=80"], ""),
+        (&["volume=x"], ""),
+        (&["since=web1"], "web2\n"),
+        (&["before=web2"], "web1\n"),
+        (&["ancestor=a:1", "status=created"], "web2\nweb1\n"),
+        (&["ancestor=nosuch"], ""),
+    ] {
+        assert_eq!(names(filters).ok(), expected, "{filters:?}");
+    }
+    let bogus = "Error response from daemon: invalid filter 'bogus'";
+    refused(&names(&["bogus=1"]), 1, bogus);
+    let unknown = "Error response from daemon: No such container: nosuch";
+    refused(&names(&["since=nosuch"]), 1, unknown);
+    let prune = |filter: &str| daemon.docker(&["container", "prune", "-f", "--filter", filter]);
+    assert!(prune("until=24h").ok().contains("reclaimed space: 0B"));
+    assert_eq!(names(&[]).ok(), "web2\nweb1\n");
+    prune("label!=keep").ok();
+    assert_eq!(names(&[]).ok(), "web2\n");
+}
+
+#[test]
 fn a_damaged_archive_is_refused_and_leaves_nothing() {
     let daemon = Daemon::start();
     let garbage = vec![0x5a; 1 << 20];
