@@ -63,7 +63,7 @@ async fn pump_once(
                 tracing::warn!(%error, container = %console.id(), "output is not logged");
             }
             console.wrote(writer.length());
-            (fresh, audience, writer.resume_at(), writer.to_pack())
+            (fresh, audience, writer.resume_at(), writer.take_full())
         };
         output.acknowledge(stored).await?;
         for record in fresh {

@@ -116,9 +116,9 @@ impl LogWriter {
     }
 
     /// The log whose full files want to be compressed, once for each time there is one.
-    pub(crate) fn to_pack(&mut self) -> Option<Arc<Shelf>> {
+    pub(crate) fn take_full(&mut self) -> Option<Arc<Shelf>> {
         match self {
-            Self::Files(writer) => writer.to_pack(),
+            Self::Files(writer) => writer.take_full(),
             Self::Discarded(_) => None,
         }
     }

@@ -100,7 +100,7 @@ impl FileWriter {
     }
 
     /// The log whose full files want to be compressed, once for each time there is one.
-    pub(crate) fn to_pack(&mut self) -> Option<Arc<Shelf>> {
+    pub(crate) fn take_full(&mut self) -> Option<Arc<Shelf>> {
         let rotated = std::mem::take(&mut self.rotated);
         (rotated && self.shelf.rotation.compress).then(|| self.shelf.clone())
     }

@@ -193,7 +193,7 @@ proptest! {
         while at < journal.len() {
             writer.append(std::slice::from_ref(&journal[at])).1.unwrap();
             acked = acked.max(writer.resume_at());
-            if let Some(shelf) = writer.to_pack() {
+            if let Some(shelf) = writer.take_full() {
                 shelf.pack().unwrap();
             }
             at += 1;
