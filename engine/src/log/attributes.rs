@@ -97,7 +97,7 @@ mod tests {
     use super::*;
     use crate::images::RunImage;
 
-    fn attributes(options: serde_json::Value) -> Result<Attributes, String> {
+    fn attributes(options: &serde_json::Value) -> Result<Attributes, String> {
         let spec = serde_json::from_value(json!({
             "Image": "busybox:latest", "Cmd": ["echo", "hello"],
             "Labels": { "app": "web", "app.tier": "front", "x": "y" },
@@ -135,13 +135,9 @@ mod tests {
                 &[("A", "1"), ("ABLE", "2"), ("x", "y")],
             ),
         ] {
-            assert_eq!(
-                attributes(options.clone()),
-                Ok(pairs(expected)),
-                "{options}"
-            );
+            assert_eq!(attributes(&options), Ok(pairs(expected)), "{options}");
         }
-        let error = attributes(json!({ "env-regex": "(" })).unwrap_err();
+        let error = attributes(&json!({ "env-regex": "(" })).unwrap_err();
         assert!(
             error.starts_with("failed to initialize logging driver: "),
             "{error}"
@@ -158,13 +154,13 @@ mod tests {
         ] {
             let expected = pairs(&[("tag", tag)]);
             assert_eq!(
-                attributes(json!({ "tag": template })),
+                attributes(&json!({ "tag": template })),
                 Ok(expected),
                 "{template}"
             );
         }
         for bad in ["{{.Name", "{{.Nosuch}}", "{{printf \"%s\" .Name}}"] {
-            let error = attributes(json!({ "tag": bad })).unwrap_err();
+            let error = attributes(&json!({ "tag": bad })).unwrap_err();
             assert!(error.contains("a tag is text with {{.ID}}"), "{error}");
         }
     }

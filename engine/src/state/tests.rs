@@ -173,7 +173,7 @@ fn a_forced_removal_is_refused_only_where_one_is_under_way() {
         let denied = next(phase, Event::Remove(Force::Yes)).err();
         match phase {
             Phase::Removing | Phase::Ending(Rest::Removing) | Phase::Gone => {
-                assert_eq!(denied, Some(Denied::Removing))
+                assert_eq!(denied, Some(Denied::Removing));
             }
             _ => assert_eq!(denied, None, "{phase:?}"),
         }
