@@ -173,15 +173,20 @@ async fn an_engine_that_opens_starts_its_containers_in_their_order_and_not_all_a
         spec.host_config.restart_policy.name = "always".into();
         ids.push(run(&engine, spec).await);
     }
-    let mut pids = Vec::new();
+    // Stopped by hand: started all the same when the next engine opens.
     for id in &ids {
-        pids.push(i32::try_from(state(&engine, id).await.pid).unwrap());
+        soon(engine.kill(id.as_str(), "KILL")).await.unwrap();
     }
+    let vms = bench.dir.path().join("run/vms");
+    eventually(async || {
+        std::fs::read_dir(&vms)
+            .unwrap()
+            .next()
+            .is_none()
+            .then_some(())
+    })
+    .await;
     leave(engine).await;
-    for pid in pids {
-        // SAFETY: the pid is of a VM that this test started.
-        unsafe { libc::kill(pid, libc::SIGKILL) };
-    }
     let mut options = bench.options();
     options.defaults.starts_at_once = 1;
     let engine = Engine::open(options).await.unwrap();
