@@ -155,7 +155,7 @@ impl Machine {
         }
         let gate = Arc::clone(&ready);
         board.attach_virtio("vsock", move || Vsock::new(vsock, gate))?;
-        board.attach_virtio("rng", || Rng::new(HostEntropy))?;
+        board.attach_virtio("rng", || Ok(Rng::new(HostEntropy)))?;
         board.attach_virtio("balloon", || Ok(Balloon::new(HostMemory)))?;
         for word in board
             .words

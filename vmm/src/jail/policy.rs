@@ -5,14 +5,7 @@ use super::role::Role;
 
 impl Role {
     /// Every role, in the order of its number.
-    pub(crate) const ALL: [Role; 6] = [
-        Role::Main,
-        Role::Vcpu,
-        Role::Fs,
-        Role::Blk,
-        Role::Rng,
-        Role::Vsock,
-    ];
+    pub(crate) const ALL: [Role; 5] = [Role::Main, Role::Vcpu, Role::Fs, Role::Blk, Role::Vsock];
 }
 
 /// A call that is let through only with one value of one argument.
@@ -66,7 +59,7 @@ pub(crate) const EVERY_THREAD: &[i64] = &[
 pub(crate) const fn calls(role: Role) -> &'static [i64] {
     match role {
         Role::Main => &[libc::SYS_accept4, libc::SYS_recvfrom, libc::SYS_sendto],
-        Role::Vcpu | Role::Rng => &[libc::SYS_getrandom],
+        Role::Vcpu => &[libc::SYS_getrandom],
         Role::Fs => &[libc::SYS_pread64, libc::SYS_preadv, libc::SYS_lseek],
         Role::Blk => &[
             libc::SYS_preadv,
@@ -104,7 +97,7 @@ pub(crate) fn guarded(role: Role) -> Vec<Guarded> {
     let request = match role {
         Role::Vcpu => Some(KVM_RUN),
         Role::Main | Role::Vsock => Some(libc::FIONBIO),
-        Role::Fs | Role::Blk | Role::Rng => None,
+        Role::Fs | Role::Blk => None,
     };
     list.extend(request.map(|value| Guarded {
         call: libc::SYS_ioctl,

@@ -11,8 +11,6 @@ pub(crate) enum Role {
     Fs,
     /// Serves disks.
     Blk,
-    /// Gives entropy.
-    Rng,
     /// Carries connections.
     Vsock,
 }

@@ -141,22 +141,35 @@ fn folder() -> TempDir {
 #[derive(Debug)]
 struct Dockerd {
     folder: TempDir,
-    process: Child,
+    /// containerd, then dockerd: the latter gives a containerd that it starts itself 15 seconds,
+    /// which are few in an emulated machine.
+    processes: Vec<Child>,
 }
 
 impl Dockerd {
     fn start(peers: Option<&Path>) -> Self {
-        let folder = folder();
-        let path = search_path(peers);
-        let at = |name: &str| folder.path().join(name);
-        let log = fs::File::create(at("dockerd.log")).expect("make a log");
-        let mut daemon = program("dockerd", peers);
-        daemon
-            .env("PATH", path)
-            .env("LD_LIBRARY_PATH", libraries(peers))
+        let mut daemon = Self {
+            folder: folder(),
+            processes: Vec::new(),
+        };
+        let at = |name: &str| daemon.folder.path().join(name);
+        let containerd_socket = at("containerd.sock");
+        let mut containerd = program("containerd", peers);
+        containerd
+            .arg("--address")
+            .arg(&containerd_socket)
+            .arg("--root")
+            .arg(at("containerd"))
+            .arg("--state")
+            .arg(at("containerd-run"));
+        let socket = at("docker.sock");
+        let mut dockerd = program("dockerd", peers);
+        dockerd
             .args(["--bridge", "none", "--iptables=false", "--ip6tables=false"])
             .args(["--exec-opt", "native.cgroupdriver=cgroupfs"])
             .args(["--storage-driver", "overlay2"])
+            .arg("--containerd")
+            .arg(&containerd_socket)
             .arg("--data-root")
             .arg(at("data"))
             .arg("--exec-root")
@@ -164,18 +177,31 @@ impl Dockerd {
             .arg("--pidfile")
             .arg(at("pid"))
             .arg("-H")
-            .arg(format!("unix://{}", at("docker.sock").display()));
-        let process = daemon
+            .arg(format!("unix://{}", socket.display()));
+        daemon.spawn(containerd, peers, &containerd_socket);
+        daemon.spawn(dockerd, peers, &socket);
+        daemon
+    }
+
+    /// Starts one of its processes, and waits until it answers.
+    fn spawn(&mut self, mut command: Command, peers: Option<&Path>, socket: &Path) {
+        let log = fs::File::options()
+            .create(true)
+            .append(true)
+            .open(self.folder.path().join("log"))
+            .expect("make a log");
+        let process = command
+            .env("PATH", search_path(peers))
+            .env("LD_LIBRARY_PATH", libraries(peers))
             .stdin(Stdio::null())
             .stderr(log.try_clone().expect("a second handle"))
             .stdout(log)
             .spawn()
-            .expect("start dockerd");
-        let daemon = Self { folder, process };
-        eventually("dockerd answers", || {
-            UnixStream::connect(daemon.folder.path().join("docker.sock")).is_ok()
+            .unwrap_or_else(|e| panic!("{command:?}: {e}"));
+        self.processes.push(process);
+        eventually(&socket.display().to_string(), || {
+            UnixStream::connect(socket).is_ok()
         });
-        daemon
     }
 
     fn client(&self) -> Command {
@@ -190,12 +216,14 @@ impl Dockerd {
 impl Drop for Dockerd {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            let log = fs::read_to_string(self.folder.path().join("dockerd.log"));
-            eprintln!("--- dockerd\n{}", log.unwrap_or_default());
+            let log = fs::read_to_string(self.folder.path().join("log"));
+            eprintln!("--- containerd, dockerd\n{}", log.unwrap_or_default());
         }
-        let process = rustix::process::Pid::from_child(&self.process);
-        let _ = rustix::process::kill_process(process, rustix::process::Signal::TERM);
-        let _ = self.process.wait();
+        for process in self.processes.iter_mut().rev() {
+            let pid = rustix::process::Pid::from_child(process);
+            let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
+            let _ = process.wait();
+        }
     }
 }
 

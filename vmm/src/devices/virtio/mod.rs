@@ -14,6 +14,7 @@
 pub mod balloon;
 pub mod blk;
 pub mod chain;
+mod drain;
 #[cfg(test)]
 pub(crate) mod driver_double;
 pub mod fs;

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use super::super::drain::{DrainError, drain};
 use super::super::interrupt::Interrupt;
 use super::super::metrics::Counters;
-use super::super::queue::{DeviceQueue, QueueError};
+use super::super::queue::DeviceQueue;
 use super::backend::Reclaim;
 use super::request::{self, PageRange};
 use crate::memory::GuestRam;
@@ -13,19 +14,6 @@ use crate::memory::GuestRam;
 /// negotiated.
 const DEFLATE: usize = 1;
 const REPORTING: usize = 2;
-
-/// Requests for one kick. A driver has far fewer in flight; one whose other vCPUs go on adding
-/// them would keep this one here for ever, where it can neither be paused nor stopped.
-const MAX_REQUESTS: usize = 256;
-
-/// Why the device cannot go on.
-#[derive(Debug, thiserror::Error)]
-enum WorkError {
-    #[error(transparent)]
-    Queue(#[from] QueueError),
-    #[error("requests are added faster than they can be served")]
-    Flood,
-}
 
 #[derive(Debug)]
 pub(super) struct Worker {
@@ -60,38 +48,24 @@ impl Worker {
         }
     }
 
-    fn drain(&mut self, index: usize, host: &mut impl Reclaim) -> Result<(), WorkError> {
+    fn drain(&mut self, index: usize, host: &mut impl Reclaim) -> Result<(), DrainError> {
         let Some(queue) = self.queues.get_mut(index) else {
             return Ok(());
         };
-        let memory = &*self.memory;
-        let mut served = 0;
-        loop {
-            let before = served;
-            while let Some(chain) = queue.pop(memory)? {
-                served += 1;
-                if served > MAX_REQUESTS {
-                    return Err(WorkError::Flood);
-                }
-                let ranges = match index {
-                    REPORTING => request::report(&chain, memory),
-                    _ => request::pages(&chain, memory),
-                };
-                match ranges {
-                    // A page that is taken back needs nothing: it is there once it is touched.
-                    Ok(_) if index == DEFLATE => self.counters.reclaimed(0),
-                    Ok(ranges) => give_back(&ranges, memory, host, &self.counters),
-                    Err(_) => self.counters.error(),
-                }
-                queue.push(memory, chain.head, 0)?;
+        let (memory, counters) = (&*self.memory, &*self.counters);
+        drain(queue, memory, &*self.interrupt, |chain| {
+            let ranges = match index {
+                REPORTING => request::report(chain, memory),
+                _ => request::pages(chain, memory),
+            };
+            match ranges {
+                // A page that is taken back needs nothing: it is there once it is touched.
+                Ok(_) if index == DEFLATE => counters.reclaimed(0),
+                Ok(ranges) => give_back(&ranges, memory, host, counters),
+                Err(_) => counters.error(),
             }
-            if served > before && queue.wants_interrupt(memory)? {
-                self.interrupt.queue();
-            }
-            if !queue.rearm(memory)? {
-                return Ok(());
-            }
-        }
+            0
+        })
     }
 }
 

@@ -1,14 +1,12 @@
 //! Features, configuration, life of the worker.
 
-use std::io;
 use std::sync::Arc;
 
 use hull_protocol::vmm::DeviceMetrics;
 
 use super::super::metrics::Counters;
 use super::super::persist::{DeviceState, QueueStates};
-use super::super::worker::Runner;
-use super::super::{Activation, DeviceType, VirtioDevice};
+use super::super::{Activation, DeviceType, Kicks, VirtioDevice};
 use super::backend::Entropy;
 use super::persist::State;
 use super::worker::Worker;
@@ -18,23 +16,19 @@ const QUEUES: &[u16] = &[64];
 /// The entropy device.
 #[derive(Debug)]
 pub struct Rng<E: Entropy> {
-    entropy: Option<E>,
-    runner: Runner<Worker<E>>,
+    entropy: E,
+    worker: Option<Worker>,
     counters: Arc<Counters>,
 }
 
 impl<E: Entropy> Rng<E> {
     /// A device that gives what `entropy` gives.
-    ///
-    /// # Errors
-    /// No thread can be had.
-    pub fn new(entropy: E) -> io::Result<Self> {
-        let runner = Runner::new()?;
-        Ok(Self {
-            entropy: Some(entropy),
-            runner,
+    pub fn new(entropy: E) -> Self {
+        Self {
+            entropy,
+            worker: None,
             counters: Arc::default(),
-        })
+        }
     }
 }
 
@@ -59,6 +53,16 @@ impl<E: Entropy> VirtioDevice for Rng<E> {
         &[]
     }
 
+    fn kicks(&self) -> Kicks {
+        Kicks::OnVcpu
+    }
+
+    fn serve(&mut self, _: usize) {
+        if let Some(worker) = &mut self.worker {
+            worker.serve(&mut self.entropy);
+        }
+    }
+
     fn activate(&mut self, activation: Activation) {
         let Activation {
             memory,
@@ -66,39 +70,23 @@ impl<E: Entropy> VirtioDevice for Rng<E> {
             interrupt,
             ..
         } = activation;
-        let (Some(queue), Some(entropy)) = (queues.pop(), self.entropy.take()) else {
-            return;
-        };
         let counters = Arc::clone(&self.counters);
-        let line = Arc::clone(&interrupt);
-        self.runner.start(
-            Worker {
-                memory,
-                queue,
-                interrupt,
-                entropy,
-                counters,
-            },
-            line,
-        );
+        self.worker = queues
+            .pop()
+            .map(|queue| Worker::new(memory, queue, interrupt, counters));
     }
 
     fn reset(&mut self) {
-        if let Some(worker) = self.runner.stop() {
-            self.entropy = Some(worker.entropy);
-        }
+        self.worker = None;
     }
 
     fn save(&mut self) -> DeviceState {
-        let mut state = State::default();
-        if let Some(worker) = self.runner.stop() {
-            state.queues = QueueStates {
-                queues: vec![worker.queue.state()],
-            };
-            let line = Arc::clone(&worker.interrupt);
-            self.runner.start(worker, line);
-        }
-        DeviceState::Rng(state)
+        let queue = self.worker.iter().map(|worker| worker.queue.state());
+        DeviceState::Rng(State {
+            queues: QueueStates {
+                queues: queue.collect(),
+            },
+        })
     }
 
     fn metrics(&self) -> DeviceMetrics {

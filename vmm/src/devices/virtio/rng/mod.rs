@@ -2,6 +2,8 @@
 //!
 //! Trusted: nothing. A request is any chain; its writable part is filled, up to a limit for each
 //! request so that a guest cannot keep the worker in one call.
+//!
+//! It has no thread: a guest's kernel asks for a few bytes now and then.
 
 mod backend;
 mod device;

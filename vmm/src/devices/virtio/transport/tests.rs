@@ -4,6 +4,7 @@ use vm_memory::Bytes;
 
 use super::*;
 use crate::devices::virtio::balloon::{Balloon, HostMemory};
+use crate::devices::virtio::blk::Blk;
 use crate::devices::virtio::driver_double::{Buffer, DriverQueue, ram};
 use crate::devices::virtio::rng::{HostEntropy, Rng};
 
@@ -11,7 +12,29 @@ use crate::devices::virtio::rng::{HostEntropy, Rng};
 const REPORTING: u32 = 1 << 5;
 
 fn transport(memory: &Arc<GuestRam>) -> Transport {
-    Transport::new(Box::new(Rng::new(HostEntropy).unwrap()), Arc::clone(memory)).unwrap()
+    Transport::new(Box::new(Rng::new(HostEntropy)), Arc::clone(memory)).unwrap()
+}
+
+/// One whose device has a thread.
+fn threaded(memory: &Arc<GuestRam>) -> Transport {
+    let disk = tempfile::tempfile().unwrap();
+    disk.set_len(1 << 20).unwrap();
+    let device = Blk::new(disk, false).unwrap();
+    Transport::new(Box::new(device), Arc::clone(memory)).unwrap()
+}
+
+/// What it answers to [`ask`]: its name and a status.
+const ANSWER: u32 = 21;
+
+/// Adds a request for its name.
+fn ask(memory: &GuestRam, queue: &mut DriverQueue) {
+    let header = [virtio_bindings::virtio_blk::VIRTIO_BLK_T_GET_ID, 0, 0, 0];
+    memory.write_obj(header, GuestAddress(0x8000)).unwrap();
+    queue.add(&[
+        Buffer::Out(0x8000, 16),
+        Buffer::In(0x8100, ANSWER - 1),
+        Buffer::In(0x8200, 1),
+    ]);
 }
 
 fn read(t: &mut Transport, register: u32) -> u32 {
@@ -187,10 +210,10 @@ fn a_queue_outside_memory_needs_a_reset_and_gets_one() {
 #[test]
 fn interrupts_are_seen_and_acknowledged() {
     let memory = ram();
-    let mut t = transport(&memory);
+    let mut t = threaded(&memory);
     let mut queue = DriverQueue::new(&memory, 0, 64);
     start(&mut t, &queue);
-    queue.add(&[Buffer::In(0x8000, 4)]);
+    ask(&memory, &mut queue);
     write(&mut t, regs::VIRTIO_MMIO_QUEUE_NOTIFY, 0);
     write(&mut t, regs::VIRTIO_MMIO_QUEUE_NOTIFY, 99);
     wait_interrupt(&t);
@@ -202,21 +225,21 @@ fn interrupts_are_seen_and_acknowledged() {
 #[test]
 fn a_restored_transport_goes_on_with_a_live_queue() {
     let memory = ram();
-    let mut first = transport(&memory);
+    let mut first = threaded(&memory);
     let mut queue = DriverQueue::new(&memory, 0, 64);
     start(&mut first, &queue);
-    queue.add(&[Buffer::In(0x8000, 4)]);
+    ask(&memory, &mut queue);
     write(&mut first, regs::VIRTIO_MMIO_QUEUE_NOTIFY, 0);
     wait_interrupt(&first);
-    assert_eq!(queue.used(), Some(4));
+    assert_eq!(queue.used(), Some(ANSWER));
     let saved = first.save();
     first.shut_down();
     // A request whose kick the first one no longer hears.
-    queue.add(&[Buffer::In(0x8000, 5)]);
+    ask(&memory, &mut queue);
 
     let json = serde_json::to_string(&saved).unwrap();
     let state: TransportState = serde_json::from_str(&json).unwrap();
-    let mut second = transport(&memory);
+    let mut second = threaded(&memory);
     second.restore(&state).unwrap();
     assert_eq!(
         read(&mut second, regs::VIRTIO_MMIO_STATUS) & DRIVER_OK,
@@ -232,7 +255,7 @@ fn a_restored_transport_goes_on_with_a_live_queue() {
         wait_interrupt(&second);
         got = queue.used();
     }
-    assert_eq!(got, Some(5));
+    assert_eq!(got, Some(ANSWER));
 }
 
 fn balloon(memory: &Arc<GuestRam>) -> Transport {
