@@ -16,6 +16,7 @@ use crate::manifest::{Manifest, OCI_CONFIG, describe};
 use crate::reference::Reference;
 use crate::register::{Draft, ImageError};
 use crate::tar::TarError;
+use crate::unpack::UnpackError;
 
 /// What is said beside the tar.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -37,9 +38,22 @@ pub enum ImportError {
     #[error(transparent)]
     Tar(#[from] TarError),
     #[error(transparent)]
-    Image(#[from] ImageError),
+    Image(ImageError),
     #[error("the archive is longer than {limit} bytes")]
     TooLong { limit: u64 },
+}
+
+impl From<ImageError> for ImportError {
+    /// There is but one layer, and whoever imports does not know it by a digest.
+    fn from(error: ImageError) -> ImportError {
+        match error {
+            ImageError::Layer(LayerError::Unpack {
+                source: UnpackError::Tar(error),
+                ..
+            }) => ImportError::Tar(error),
+            error => ImportError::Image(error),
+        }
+    }
 }
 
 impl From<StoreError> for ImportError {

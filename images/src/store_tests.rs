@@ -246,7 +246,10 @@ fn a_root_file_system_is_imported() {
         );
     }
     let count = store.count().unwrap();
-    store.import(&tar[..700], &import).unwrap_err();
+    for cut in [&tar[..700], b"not a tar"] {
+        let error = store.import(cut, &import).unwrap_err();
+        assert_eq!(error.to_string(), "unexpected EOF");
+    }
     assert_eq!(store.count().unwrap(), count);
     verify(&store);
 }

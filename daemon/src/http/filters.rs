@@ -23,8 +23,8 @@ impl Filters {
         let Some(text) = text.filter(|t| !t.is_empty()) else {
             return Ok(Self::default());
         };
-        let map: BTreeMap<String, Values> = serde_json::from_str(text)
-            .map_err(|e| ApiError::bad_request(format!("invalid filter: {e}")))?;
+        let map: BTreeMap<String, Values> =
+            serde_json::from_str(text).map_err(|_| ApiError::bad_request("invalid filter"))?;
         let flat = |values| match values {
             Values::Map(map) => map.into_keys().collect(),
             Values::List(list) => list,

@@ -4,7 +4,7 @@ use std::io;
 
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
-use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue};
+use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue, X_CONTENT_TYPE_OPTIONS};
 use hyper::{Response, StatusCode};
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
@@ -112,6 +112,12 @@ impl From<ApiError> for Response<Body> {
         response
             .headers_mut()
             .insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
+        if error.form == Form::Text {
+            let nosniff = HeaderValue::from_static("nosniff");
+            response
+                .headers_mut()
+                .insert(X_CONTENT_TYPE_OPTIONS, nosniff);
+        }
         response
     }
 }

@@ -227,6 +227,7 @@ async fn other_api_versions_are_refused_in_the_form_they_know() {
         old.contains("Content-Type: text/plain; charset=utf-8"),
         "{old}"
     );
+    assert!(old.contains("X-Content-Type-Options: nosniff"), "{old}");
     assert!(
         old.contains("\r\n\r\nclient version 1.23 is too old."),
         "{old}"
