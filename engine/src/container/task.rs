@@ -205,6 +205,12 @@ impl Task {
             self.handle(input).await;
             if self.now.phase != before {
                 for (command, reply) in std::mem::take(&mut self.parked) {
+                    let removed = self.now.phase == Phase::Gone;
+                    if removed && matches!(command, Command::Remove(_)) {
+                        // By itself, once it was killed for this. The caller may have left.
+                        let _ = reply.send(Ok(()));
+                        continue;
+                    }
                     self.command(command, reply).await;
                 }
             }

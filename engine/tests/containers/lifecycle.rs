@@ -90,6 +90,22 @@ async fn auto_remove_removes_and_tells_who_waits() {
 }
 
 #[tokio::test]
+async fn a_forced_removal_of_what_removes_itself_succeeds() {
+    let (bench, engine) = Bench::new().await;
+    let mut spec = shell("sleep 1000");
+    spec.host_config.auto_remove = true;
+    let id = run(&engine, spec).await;
+    let force = RemoveOptions {
+        force: true,
+        ..RemoveOptions::default()
+    };
+    soon(engine.remove(id.as_str(), force)).await.unwrap();
+    let gone = engine.inspect(id.as_str()).await.unwrap_err();
+    assert_eq!(gone.kind(), ErrorKind::NotFound);
+    bench.assert_no_vm();
+}
+
+#[tokio::test]
 async fn next_exit_waits_for_a_start_to_come() {
     let (_bench, engine) = Bench::new().await;
     let id = create(&engine, shell("exit 5")).await;
