@@ -144,6 +144,7 @@ impl<App: Clone + Send + Sync + 'static> Server<App> {
                 return Ok(ApiError::page_not_found().into());
             };
             let query = Query::parse(parts.uri.query());
+            let spoken = route.version.is_none_or(|version| version.check().is_ok());
             let mut response = match dispatch(route, app, query, parts.headers, body, gone).await {
                 Ok(Reply::Http(response)) => response,
                 Ok(Reply::Hijack(hijack)) => {
@@ -158,7 +159,10 @@ impl<App: Clone + Send + Sync + 'static> Server<App> {
                 }
             };
             for (name, value) in &shared_headers() {
-                response.headers_mut().insert(name, value.clone());
+                // Who speaks another API is told only which one this is.
+                if spoken || name != EXPERIMENTAL {
+                    response.headers_mut().insert(name, value.clone());
+                }
             }
             Ok(response)
         })
@@ -272,12 +276,14 @@ async fn greet(
     }
 }
 
+const EXPERIMENTAL: &str = "docker-experimental";
+
 /// On every answer of a known route, errors too.
 fn shared_headers() -> HeaderMap {
     let server = concat!("Hull/", env!("CARGO_PKG_VERSION"), " (linux)");
     [
         (HeaderName::from_static("api-version"), "1.51"),
-        (HeaderName::from_static("docker-experimental"), "false"),
+        (HeaderName::from_static(EXPERIMENTAL), "false"),
         (HeaderName::from_static("ostype"), "linux"),
         (SERVER, server),
     ]

@@ -228,6 +228,10 @@ async fn other_api_versions_are_refused_in_the_form_they_know() {
         "{old}"
     );
     assert!(old.contains("X-Content-Type-Options: nosniff"), "{old}");
+    for answer in [&new, &old] {
+        assert!(answer.contains("Api-Version: 1.51"), "{answer}");
+        assert!(!answer.contains("Docker-Experimental"), "{answer}");
+    }
     assert!(
         old.contains("\r\n\r\nclient version 1.23 is too old."),
         "{old}"

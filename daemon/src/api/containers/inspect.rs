@@ -9,9 +9,11 @@ use hull_engine::api::{
     Checked, Config, ContainerInspect, ContainerSizes, ContainerState, Health, HealthStatus,
     HostConfig, Status,
 };
+use hyper::StatusCode;
 use serde::Serialize;
 
 use super::network;
+use super::shape::Json;
 use crate::api::App;
 use crate::http::{ApiError, Reply, Request};
 
@@ -24,7 +26,9 @@ pub(super) async fn inspect(app: App, request: Request) -> Result<Reply, ApiErro
         true => Some(app.engine.sizes(request.id()).await?),
         false => None,
     };
-    Reply::json(&View::new(&container, sizes))
+    let shaped = Json::of_container(&View::new(&container, sizes))
+        .map_err(|e| ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, e.to_string()))?;
+    Reply::json(&shaped)
 }
 
 /// Configurations are shown as the engine keeps them, which is by Docker's names already: what
@@ -176,7 +180,7 @@ mod tests {
         };
         golden::check(
             "container-inspect.json",
-            &View::new(&container, Some(sizes)),
+            &Json::of_container(&View::new(&container, Some(sizes))).unwrap(),
         );
     }
 }

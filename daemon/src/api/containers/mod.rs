@@ -11,6 +11,7 @@ mod logs;
 mod network;
 mod process;
 mod remove;
+mod shape;
 mod stats;
 mod update;
 mod wait;
