@@ -9,16 +9,17 @@ use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand};
 
 use crate::spec::units;
 use crate::verbs::{
-    attach, commit, completion, cp, create, df, diff, doctor, exec, export, history, images,
-    import, info, inspect, kill, load, login, logout, logs, machine, pause, port, prune, ps, pull,
-    push, registry, rename, rm, rmi, run, save, search, start, stats, stop, tag, top, update,
-    version, wait,
+    attach, commit, completion, cp, create, df, diff, doctor, events, exec, export, history,
+    images, import, info, inspect, kill, load, login, logout, logs, machine, pause, port, prune,
+    ps, pull, push, registry, rename, rm, rmi, run, save, search, start, stats, stop, tag, top,
+    update, version, wait,
 };
 
 /// Containers, each in a virtual machine of its own
 #[derive(Debug, Parser)]
 #[command(
     name = "hull",
+    version,
     disable_help_subcommand = true,
     disable_version_flag = true
 )]
@@ -46,6 +47,9 @@ pub(crate) struct Global {
     /// Use TLS and verify the remote
     #[arg(long)]
     pub(crate) tlsverify: bool,
+    /// Print version information and quit
+    #[arg(short = 'v', long, action = ArgAction::Version)]
+    pub(crate) version: Option<bool>,
 }
 
 #[allow(clippy::large_enum_variant)]
@@ -71,6 +75,8 @@ pub(crate) enum Verb {
     Inspect(inspect::Args),
     /// Show the Hull version information
     Version(version::Args),
+    /// Get real time events from the server
+    Events(events::Args),
     /// Display system-wide information
     Info(info::Args),
     /// Manage containers
@@ -173,7 +179,7 @@ pub(crate) enum Container {
     #[command(alias = "ps", alias = "list")]
     Ls(ps::Args),
     /// Display detailed information on one or more containers
-    Inspect(inspect::OneKind),
+    Inspect(inspect::OfContainer),
 }
 
 #[derive(Debug, Subcommand)]
@@ -187,7 +193,7 @@ pub(crate) enum Image {
     #[command(alias = "remove")]
     Rm(rmi::Args),
     /// Display detailed information on one or more images
-    Inspect(inspect::OneKind),
+    Inspect(inspect::OfImage),
     /// Remove unused images
     Prune(prune::images::Args),
 }
@@ -196,6 +202,8 @@ pub(crate) enum Image {
 pub(crate) enum System {
     /// Show disk usage
     Df(df::Args),
+    /// Get real time events from the server
+    Events(events::Args),
     /// Display system-wide information
     Info(info::Args),
     /// Remove unused data
@@ -205,7 +213,7 @@ pub(crate) enum System {
 /// The clap definitions, with the habits of Docker's flags: `--flag=false`, values that may
 /// begin with a dash, the last of a repeated flag wins, `--help` without a short form.
 pub(crate) fn command() -> clap::Command {
-    habits(Cli::command())
+    crate::refused::extend(habits(Cli::command()))
 }
 
 fn habits(command: clap::Command) -> clap::Command {

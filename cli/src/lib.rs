@@ -15,6 +15,7 @@ mod copy;
 mod failure;
 mod moment;
 mod output;
+mod refused;
 mod session;
 mod spec;
 mod terminal;
@@ -51,9 +52,12 @@ pub fn main(arguments: &[OsString]) -> ExitCode {
 fn parse(arguments: &[OsString]) -> Result<Cli, Refused> {
     let mut command = args::command();
     let parsed = command.try_get_matches_from_mut(arguments);
-    parsed
-        .and_then(|matches| Cli::from_arg_matches(&matches))
-        .map_err(|error| usage::explain(&command, arguments, &error))
+    let explain = |error| usage::explain(&command, arguments, &error);
+    let matches = parsed.map_err(explain)?;
+    match refused::check(&matches) {
+        Some(failure) => Err(Refused::Usage(failure)),
+        None => Cli::from_arg_matches(&matches).map_err(explain),
+    }
 }
 
 fn execute(cli: Cli) -> Result<u8, Failure> {

@@ -14,6 +14,12 @@ pub(crate) struct MomentError {
     value: String,
 }
 
+/// As [`unix`], for a verb that does not say which flag was meant.
+pub(crate) fn unix_of(value: &str) -> Result<String, String> {
+    let nameless = |_| format!("failed to parse value as time or duration: \"{value}\"");
+    unix("", value).map_err(nameless)
+}
+
 /// The value of `flag` in Unix seconds, with a fraction where it has one.
 pub(crate) fn unix(flag: &'static str, value: &str) -> Result<String, MomentError> {
     at(flag, value, Timestamp::now(), &TimeZone::system())

@@ -37,6 +37,10 @@ pub(crate) fn explain(root: &Command, arguments: &[OsString], error: &clap::Erro
         ErrorKind::DisplayHelp | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
             Refused::Help(help(root, &path, command))
         }
+        ErrorKind::DisplayVersion => {
+            let version = root.get_version().unwrap_or_default();
+            Refused::Help(format!("Hull version {version}\n"))
+        }
         ErrorKind::MissingSubcommand => Refused::Help(help(root, &path, command)),
         ErrorKind::InvalidSubcommand => {
             let word = context(ContextKind::InvalidSubcommand);
@@ -219,7 +223,7 @@ fn usage_line(path: &str, command: &Command) -> String {
     }
     let options = command
         .get_opts()
-        .any(|arg| arg.get_id() != "help" && arg.get_id() != "host");
+        .any(|arg| arg.get_id() != "help" && arg.get_id() != "host" && !arg.is_hide_set());
     let mut line = path.to_owned();
     if options {
         line.push_str(" [OPTIONS]");
@@ -363,9 +367,11 @@ fn verbs(title: &str, command: &Command, wanted: impl Fn(&str) -> bool) -> Strin
 }
 
 fn options(title: &str, command: &Command) -> String {
-    let mut shown: Vec<&Arg> = command
-        .get_opts()
-        .filter(|arg| !arg.is_hide_set() && arg.get_id() != "help")
+    let named = || command.get_arguments().filter(|arg| !arg.is_positional());
+    // Said only where -h is something else.
+    let help = named().any(|arg| arg.get_short() == Some('h'));
+    let mut shown: Vec<&Arg> = named()
+        .filter(|arg| !arg.is_hide_set() && (help || arg.get_id() != "help"))
         .collect();
     shown.sort_by_key(|arg| arg.get_long().unwrap_or_default().to_owned());
     if shown.is_empty() {
@@ -400,7 +406,7 @@ fn spelling(arg: &Arg) -> String {
         .get_short()
         .map_or("    ".into(), |short| format!("-{short}, "));
     let long = arg.get_long().unwrap_or_default();
-    let kind = match arg.is_require_equals_set() {
+    let kind = match arg.is_require_equals_set() || !arg.get_action().takes_values() {
         true => String::new(),
         false => arg
             .get_value_names()

@@ -47,6 +47,21 @@ impl JsonLines {
 
     /// The next message; an error that the stream tells is an error here.
     pub(crate) async fn next(&mut self) -> Result<Option<Message>, Error> {
+        let Some(line) = self.next_line().await? else {
+            return Ok(None);
+        };
+        let message: Message =
+            serde_json::from_slice(&line).map_err(|source| Error::Decode { source })?;
+        match message.error.is_empty() {
+            true => Ok(Some(message)),
+            false => Err(Error::Told {
+                message: message.error,
+            }),
+        }
+    }
+
+    /// The next line that says something, as it came.
+    pub(crate) async fn next_line(&mut self) -> Result<Option<BytesMut>, Error> {
         loop {
             let line = match self.buffer.iter().position(|byte| *byte == b'\n') {
                 Some(end) => {
@@ -68,17 +83,9 @@ impl JsonLines {
                     None => self.buffer.split(),
                 },
             };
-            if line.iter().all(u8::is_ascii_whitespace) {
-                continue;
+            if !line.iter().all(u8::is_ascii_whitespace) {
+                return Ok(Some(line));
             }
-            let message: Message =
-                serde_json::from_slice(&line).map_err(|source| Error::Decode { source })?;
-            if !message.error.is_empty() {
-                return Err(Error::Told {
-                    message: message.error,
-                });
-            }
-            return Ok(Some(message));
         }
     }
 }

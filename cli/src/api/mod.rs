@@ -188,6 +188,11 @@ impl Client {
         self.send(empty(Method::GET, &self.uri(path, query))).await
     }
 
+    /// A GET whose answer is a stream of JSON lines.
+    pub(crate) async fn get_lines(&self, path: &str, query: Query<'_>) -> Result<JsonLines, Error> {
+        Ok(JsonLines::new(self.stream(path, query).await?.into_body()))
+    }
+
     /// A POST of `body` whose answer is a stream of JSON lines.
     pub(crate) async fn post_lines<B>(
         &self,

@@ -10,6 +10,7 @@ pub(crate) mod indent;
 pub(crate) mod listing;
 pub(crate) mod ports;
 pub(crate) mod progress;
+pub(crate) mod schema;
 pub(crate) mod shape;
 pub(crate) mod size;
 pub(crate) mod table;

@@ -1,10 +1,13 @@
 //! What a template is run over: JSON with the order of its fields kept and the kinds that
 //! Go tells apart (a struct prints `{a b}`, a map `map[k:v]`).
 //!
-//! JSON itself does not say which of the two an object is; [`super::shape`] does.
+//! JSON itself does not say which of the two an object is; [`super::schema`] does.
 
 use std::fmt;
 
+use jiff::Timestamp;
+
+use super::schema::Struct;
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 
 /// What kind of Go value an absent one stands for; it decides how `null` prints.
@@ -27,6 +30,12 @@ pub(crate) enum Value {
     List(Vec<Value>),
     Map(Vec<(String, Value)>),
     Struct(Vec<(String, Value)>),
+    /// A struct of a type that is known, a value for each of its fields.
+    Record(&'static Struct, Vec<Value>),
+    /// As JSON has it.
+    Time(String),
+    /// Nanoseconds.
+    Duration(i64),
     /// A method of one key, such as `.Label "name"`.
     Lookup(Vec<(String, String)>),
 }
@@ -41,12 +50,12 @@ impl Value {
         match self {
             Value::Nil(_) => false,
             Value::Bool(value) => *value,
-            Value::Int(value) => *value != 0,
+            Value::Int(value) | Value::Duration(value) => *value != 0,
             Value::Float(value) => *value != 0.0,
             Value::Text(value) => !value.is_empty(),
             Value::List(items) => !items.is_empty(),
             Value::Map(entries) => !entries.is_empty(),
-            Value::Struct(_) | Value::Lookup(_) => true,
+            Value::Struct(_) | Value::Record(..) | Value::Lookup(_) | Value::Time(_) => true,
         }
     }
 
@@ -61,9 +70,9 @@ impl Value {
         match self {
             Value::Nil(_) | Value::Lookup(_) => out.push_str("null"),
             Value::Bool(value) => out.push_str(if *value { "true" } else { "false" }),
-            Value::Int(value) => out.push_str(&value.to_string()),
+            Value::Int(value) | Value::Duration(value) => out.push_str(&value.to_string()),
             Value::Float(value) => out.push_str(&value.to_string()),
-            Value::Text(value) => write_json_text(value, out),
+            Value::Text(value) | Value::Time(value) => write_json_text(value, out),
             Value::List(items) => {
                 out.push('[');
                 for (index, item) in items.iter().enumerate() {
@@ -76,6 +85,39 @@ impl Value {
             }
             Value::Map(entries) => write_json_entries(&sorted(entries), out),
             Value::Struct(entries) => write_json_entries(&entries.iter().collect::<Vec<_>>(), out),
+            Value::Record(of, values) => {
+                out.push('{');
+                let start = out.len();
+                write_json_record(of, values, start, out);
+                out.push('}');
+            }
+        }
+    }
+
+    /// What `omitempty` leaves out: structs never.
+    fn is_empty(&self) -> bool {
+        match self {
+            Value::Struct(_) | Value::Record(..) | Value::Time(_) => false,
+            other => !other.truth(),
+        }
+    }
+
+    /// A field of a record, or of a record that is embedded in it.
+    pub(crate) fn field(&self, name: &str) -> Option<&Value> {
+        match self {
+            Value::Struct(entries) => {
+                let found = entries.iter().find(|(key, _)| key == name);
+                found.map(|(_, value)| value)
+            }
+            Value::Record(of, values) => {
+                let fields = || of.fields.iter().zip(values);
+                let own = fields().find(|(field, _)| field.name == name);
+                own.map(|(_, value)| value).or_else(|| {
+                    let mut embedded = fields().filter(|(field, _)| field.embedded);
+                    embedded.find_map(|(_, value)| value.field(name))
+                })
+            }
+            _ => None,
         }
     }
 }
@@ -94,6 +136,26 @@ fn write_json_entries(entries: &[&(String, Value)], out: &mut String) {
         value.write_json(out);
     }
     out.push('}');
+}
+
+/// The fields of a record; those of embedded ones are its own. The first is at `start`.
+fn write_json_record(of: &Struct, values: &[Value], start: usize, out: &mut String) {
+    for (field, value) in of.fields.iter().zip(values) {
+        let Some(name) = &field.json else { continue };
+        if let (true, Value::Record(inner, values)) = (field.embedded, value) {
+            write_json_record(inner, values, start, out);
+            continue;
+        }
+        if field.omitted && value.is_empty() {
+            continue;
+        }
+        if out.len() > start {
+            out.push(',');
+        }
+        write_json_text(name, out);
+        out.push(':');
+        value.write_json(out);
+    }
 }
 
 fn write_json_text(text: &str, out: &mut String) {
@@ -120,6 +182,14 @@ impl fmt::Display for Value {
             Value::Int(value) => write!(f, "{value}"),
             Value::Float(value) => write!(f, "{value}"),
             Value::Text(value) => f.write_str(value),
+            Value::Time(value) => match value.parse::<Timestamp>() {
+                Ok(at) => {
+                    let at = at.to_zoned(jiff::tz::TimeZone::UTC);
+                    write!(f, "{} +0000 UTC", at.strftime("%Y-%m-%d %H:%M:%S%.f"))
+                }
+                Err(_) => f.write_str(value),
+            },
+            Value::Duration(value) => f.write_str(&duration(*value)),
             Value::List(items) => {
                 f.write_str("[")?;
                 for (index, item) in items.iter().enumerate() {
@@ -136,6 +206,14 @@ impl fmt::Display for Value {
                 }
                 f.write_str("]")
             }
+            Value::Record(_, values) => {
+                f.write_str("{")?;
+                for (index, value) in values.iter().enumerate() {
+                    let gap = if index > 0 { " " } else { "" };
+                    write!(f, "{gap}{value}")?;
+                }
+                f.write_str("}")
+            }
             Value::Struct(entries) => {
                 f.write_str("{")?;
                 for (index, (_, value)) in entries.iter().enumerate() {
@@ -146,6 +224,38 @@ impl fmt::Display for Value {
             }
         }
     }
+}
+
+/// A span of time as Go prints one: `1m30s`, `1.5s`, `20ms`.
+fn duration(nanoseconds: i64) -> String {
+    let sign = if nanoseconds < 0 { "-" } else { "" };
+    let all = nanoseconds.unsigned_abs();
+    let part = |unit: u64, name: &str| {
+        let digits = unit.ilog10() as usize;
+        let fraction = format!("{:0digits$}", all % unit);
+        let fraction = fraction.trim_end_matches('0');
+        let point = if fraction.is_empty() { "" } else { "." };
+        format!("{}{point}{fraction}{name}", all / unit)
+    };
+    let text = match all {
+        0 => "0s".into(),
+        1..1_000 => part(1, "ns"),
+        1_000..1_000_000 => part(1_000, "µs"),
+        1_000_000..1_000_000_000 => part(1_000_000, "ms"),
+        _ => {
+            let (minutes, rest) = (all / 60_000_000_000, all % 60_000_000_000);
+            let fraction = format!("{:09}", rest % 1_000_000_000);
+            let fraction = fraction.trim_end_matches('0');
+            let point = if fraction.is_empty() { "" } else { "." };
+            let seconds = format!("{}{point}{fraction}s", rest / 1_000_000_000);
+            match (minutes / 60, minutes % 60) {
+                (0, 0) => seconds,
+                (0, minutes) => format!("{minutes}m{seconds}"),
+                (hours, minutes) => format!("{hours}h{minutes}m{seconds}"),
+            }
+        }
+    };
+    format!("{sign}{text}")
 }
 
 impl<'de> Deserialize<'de> for Value {
@@ -224,6 +334,26 @@ mod tests {
             Value::Map(entries).to_json(),
             r#"{"a":[true,null,1.5,"x\ny"],"b":1}"#
         );
+    }
+
+    #[test]
+    fn spans_print_as_go_prints_them() {
+        for (nanoseconds, expected) in [
+            (0, "0s"),
+            (5, "5ns"),
+            (1_500, "1.5µs"),
+            (20_000_000, "20ms"),
+            (1_500_000_000, "1.5s"),
+            (30_000_000_000, "30s"),
+            (90_000_000_000, "1m30s"),
+            (3_600_000_000_000, "1h0m0s"),
+            (-1_000_000_000, "-1s"),
+        ] {
+            assert_eq!(Value::Duration(nanoseconds).to_string(), expected);
+        }
+        let time = Value::Time("2026-11-29T08:16:37.28553Z".into());
+        assert_eq!(time.to_string(), "2026-11-29 08:16:37.28553 +0000 UTC");
+        assert_eq!(time.to_json(), "\"2026-11-29T08:16:37.28553Z\"");
     }
 
     #[test]

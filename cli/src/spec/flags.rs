@@ -43,9 +43,6 @@ pub(crate) struct Flags {
     /// Drop Linux capabilities
     #[arg(long, value_name = "list")]
     pub(crate) cap_drop: Vec<String>,
-    /// Optional parent cgroup for the container
-    #[arg(long, value_name = "string")]
-    pub(crate) cgroup_parent: Option<String>,
     /// Cgroup namespace to use (host|private)
     #[arg(long, value_name = "string", hide_possible_values = true)]
     pub(crate) cgroupns: Option<Cgroupns>,
@@ -169,9 +166,6 @@ pub(crate) struct Flags {
     /// Tune host's OOM preferences (-1000 to 1000)
     #[arg(long, value_name = "int", value_parser = int)]
     pub(crate) oom_score_adj: Option<i64>,
-    /// PID namespace to use
-    #[arg(long, value_name = "string")]
-    pub(crate) pid: Option<String>,
     /// Tune container pids limit (set -1 for unlimited)
     #[arg(long, value_name = "int", value_parser = int)]
     pub(crate) pids_limit: Option<i64>,
@@ -232,14 +226,9 @@ pub(crate) struct Flags {
     /// User namespace to use
     #[arg(long, value_name = "string")]
     pub(crate) userns: Option<String>,
-    /// UTS namespace to use
-    #[arg(long, value_name = "string")]
-    pub(crate) uts: Option<String>,
     /// Working directory inside the container
     #[arg(short = 'w', long, value_name = "string")]
     pub(crate) workdir: Option<String>,
-    #[command(flatten)]
-    pub(crate) later: Later,
     /// The image; all that follows it is the container's, dashes and all.
     #[arg(value_name = "IMAGE", required = true, num_args = 1.., trailing_var_arg = true)]
     pub(crate) image_and_command: Vec<String>,
@@ -265,37 +254,6 @@ pub(crate) struct Health {
     /// Maximum time to allow one check to run (ms|s|m|h)
     #[arg(long = "health-timeout", value_name = "duration")]
     pub(crate) timeout: Option<Nanoseconds>,
-}
-
-/// Known, but refused for now with the reason: better than "unknown flag".
-#[derive(Debug, Args)]
-pub(crate) struct Later {
-    #[arg(short = 'p', long, value_name = "list", hide = true)]
-    pub(crate) publish: Vec<String>,
-    #[arg(short = 'P', long, hide = true)]
-    pub(crate) publish_all: bool,
-    #[arg(short = 'v', long, value_name = "list", hide = true)]
-    pub(crate) volume: Vec<String>,
-    #[arg(long, value_name = "list", hide = true)]
-    pub(crate) volumes_from: Vec<String>,
-    #[arg(long, value_name = "string", hide = true)]
-    pub(crate) volume_driver: Option<String>,
-    #[arg(long, value_name = "mount", hide = true)]
-    pub(crate) mount: Vec<String>,
-    #[arg(long, value_name = "list", hide = true)]
-    pub(crate) link: Vec<String>,
-    #[arg(long, value_name = "list", alias = "net-alias", hide = true)]
-    pub(crate) network_alias: Vec<String>,
-    #[arg(long, value_name = "string", hide = true)]
-    pub(crate) ip: Option<String>,
-    #[arg(long, value_name = "string", hide = true)]
-    pub(crate) ip6: Option<String>,
-    #[arg(long, value_name = "string", hide = true)]
-    pub(crate) mac_address: Option<String>,
-    #[arg(long, value_name = "list", hide = true)]
-    pub(crate) device: Vec<String>,
-    #[arg(long, value_name = "gpu-request", hide = true)]
-    pub(crate) gpus: Option<String>,
 }
 
 fn stream(text: &str) -> Result<StdStream, String> {

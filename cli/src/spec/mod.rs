@@ -180,10 +180,7 @@ fn host_config(flags: &Flags) -> Result<HostConfig, SpecError> {
         oom_score_adj: flags.oom_score_adj,
         shm_size: flags.shm_size,
         ipc_mode: flags.ipc.clone(),
-        pid_mode: flags.pid.clone(),
-        uts_mode: flags.uts.clone(),
         userns_mode: flags.userns.clone(),
-        cgroup_parent: flags.cgroup_parent.clone(),
         cgroupns_mode: flags.cgroupns.map(|mode| match mode {
             flags::Cgroupns::Host => HostConfigCgroupnsModeEnum::HOST,
             flags::Cgroupns::Private => HostConfigCgroupnsModeEnum::PRIVATE,
@@ -194,37 +191,13 @@ fn host_config(flags: &Flags) -> Result<HostConfig, SpecError> {
     })
 }
 
-/// Networks, ports, volumes and devices are the next part of the work: said here, before
-/// anything is made, rather than ignored.
+/// User networks are the next part of the work: said here, before anything is made.
 fn refuse_not_yet(flags: &Flags) -> Result<(), SpecError> {
-    let later = &flags.later;
-    let networks = "containers have the default network or none";
-    let files = "a container sees its image's files only";
-    let devices = "a container's machine has no host devices";
-    for (flag, given, reason) in [
-        ("publish", !later.publish.is_empty(), networks),
-        ("publish-all", later.publish_all, networks),
-        ("volume", !later.volume.is_empty(), files),
-        ("volumes-from", !later.volumes_from.is_empty(), files),
-        ("volume-driver", later.volume_driver.is_some(), files),
-        ("mount", !later.mount.is_empty(), files),
-        ("link", !later.link.is_empty(), networks),
-        ("network-alias", !later.network_alias.is_empty(), networks),
-        ("ip", later.ip.is_some(), networks),
-        ("ip6", later.ip6.is_some(), networks),
-        ("mac-address", later.mac_address.is_some(), networks),
-        ("device", !later.device.is_empty(), devices),
-        ("gpus", later.gpus.is_some(), devices),
-    ] {
-        if given {
-            return Err(SpecError::NotYet { flag, reason });
-        }
-    }
     match flags.network.as_deref() {
         None | Some("default" | "none" | "bridge") => Ok(()),
         Some(_) => Err(SpecError::NotYet {
             flag: "network",
-            reason: networks,
+            reason: "containers have the default network or none",
         }),
     }
 }

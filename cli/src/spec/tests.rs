@@ -200,8 +200,8 @@ fn each_host_flag_has_its_place_in_the_request() {
             json!({ "OomKillDisable": true, "OomScoreAdj": -5 }),
         ),
         (
-            &["--cgroupns", "private", "--pid=host"],
-            json!({ "CgroupnsMode": "private", "PidMode": "host" }),
+            &["--cgroupns", "private"],
+            json!({ "CgroupnsMode": "private" }),
         ),
     ] {
         check(line, &json!({ "HostConfig": expected }));
@@ -235,20 +235,8 @@ fn contradictions_and_what_cannot_be_done_are_refused() {
             "Invalid --security-opt: \"foo\"",
         ),
         (
-            &["-p", "80:80"],
-            "--publish is not supported by Hull yet: containers have the default network or none",
-        ),
-        (
-            &["-v", "/a:/b"],
-            "--volume is not supported by Hull yet: a container sees its image's files only",
-        ),
-        (
             &["--network", "mine"],
             "--network is not supported by Hull yet: containers have the default network or none",
-        ),
-        (
-            &["--device", "/dev/x"],
-            "--device is not supported by Hull yet: a container's machine has no host devices",
         ),
         (
             &["--env-file", "/nosuch"],

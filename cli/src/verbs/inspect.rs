@@ -12,6 +12,7 @@ use crate::output::indent::indent;
 use crate::output::shape;
 use crate::output::template::{Subject, Template};
 use crate::output::value::Value;
+use crate::spec::platform;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -24,25 +25,41 @@ pub(crate) struct Args {
     /// Only inspect objects of the given type
     #[arg(long = "type", value_name = "string")]
     kind: Option<String>,
+    /// Of an image: none but the one of this platform.
+    #[arg(skip)]
+    platform: Option<String>,
     #[arg(value_name = "NAME|ID", required = true)]
     names: Vec<String>,
 }
 
-/// `container inspect` and `image inspect`.
+/// `container inspect`
 #[derive(Debug, clap::Args)]
-pub(crate) struct OneKind {
+pub(crate) struct OfContainer {
     /// Format output: 'json' or a Go template
     #[arg(short = 'f', long, value_name = "string")]
     format: Option<String>,
     /// Display total file sizes
     #[arg(short = 's', long)]
     size: bool,
-    #[arg(value_name = "NAME|ID", required = true)]
+    #[arg(value_name = "CONTAINER", required = true)]
+    names: Vec<String>,
+}
+
+/// `image inspect`
+#[derive(Debug, clap::Args)]
+pub(crate) struct OfImage {
+    /// Format output: 'json' or a Go template
+    #[arg(short = 'f', long, value_name = "string")]
+    format: Option<String>,
+    /// Inspect a specific platform of the multi-platform image
+    #[arg(long, value_name = "string")]
+    platform: Option<String>,
+    #[arg(value_name = "IMAGE", required = true)]
     names: Vec<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
+enum Kind {
     Container,
     Image,
 }
@@ -50,22 +67,26 @@ pub(crate) enum Kind {
 /// The status of a template that cannot be read, which is `inspect`'s alone.
 const BAD_TEMPLATE: u8 = 64;
 
-impl OneKind {
-    pub(super) fn of(self, kind: Kind) -> Args {
-        let kind = match kind {
-            Kind::Container => "container",
-            Kind::Image => "image",
-        };
-        let OneKind {
-            format,
-            size,
-            names,
-        } = self;
+impl From<OfContainer> for Args {
+    fn from(args: OfContainer) -> Args {
         Args {
-            format,
-            size,
-            kind: Some(kind.into()),
-            names,
+            format: args.format,
+            size: args.size,
+            kind: Some("container".into()),
+            platform: None,
+            names: args.names,
+        }
+    }
+}
+
+impl From<OfImage> for Args {
+    fn from(args: OfImage) -> Args {
+        Args {
+            format: args.format,
+            size: false,
+            kind: Some("image".into()),
+            platform: args.platform,
+            names: args.names,
         }
     }
 }
@@ -82,10 +103,12 @@ pub(crate) async fn run(args: &Args, client: &Client) -> Result<u8, Failure> {
         }
     };
     let shown = Shown::new(args.format.as_deref())?;
+    let wanted = args.platform.as_deref().filter(|text| !text.is_empty());
+    let wanted = wanted.map(platform::json).transpose()?;
     let mut found = Vec::new();
     let mut complaints = Vec::new();
     for name in &args.names {
-        match find(args, client, kind, name).await {
+        match find(args, client, kind, wanted.as_deref(), name).await {
             Ok(object) => found.push(object),
             Err(error) if error.is_unreachable() => return Err(error.into()),
             Err(error) if error.is_not_found() && kind.is_none() => {
@@ -109,6 +132,7 @@ async fn find(
     args: &Args,
     client: &Client,
     kind: Option<Kind>,
+    platform: Option<&str>,
     name: &str,
 ) -> Result<String, Error> {
     let sizes: &[(&str, &str)] = if args.size { &[("size", "1")] } else { &[] };
@@ -126,8 +150,9 @@ async fn find(
             outcome => return outcome,
         }
     }
+    let query: Vec<_> = platform.iter().map(|json| ("platform", *json)).collect();
     client
-        .get(&format!("/images/{}/json", named::image(name)?), &[])
+        .get(&format!("/images/{}/json", named::image(name)?), &query)
         .await
 }
 

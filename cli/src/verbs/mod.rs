@@ -8,6 +8,7 @@ pub(crate) mod create;
 pub(crate) mod df;
 pub(crate) mod diff;
 pub(crate) mod doctor;
+pub(crate) mod events;
 pub(crate) mod exec;
 pub(crate) mod export;
 pub(crate) mod history;
@@ -75,10 +76,10 @@ pub(crate) async fn execute(cli: Cli) -> Result<u8, Failure> {
         }
         Verb::Inspect(args) => inspect::run(&args, &host.connect().await?).await,
         Verb::Container(Container::Inspect(args)) => {
-            inspect::run(&args.of(inspect::Kind::Container), &host.connect().await?).await
+            inspect::run(&args.into(), &host.connect().await?).await
         }
         Verb::Image(Image::Inspect(args)) => {
-            inspect::run(&args.of(inspect::Kind::Image), &host.connect().await?).await
+            inspect::run(&args.into(), &host.connect().await?).await
         }
         Verb::Container(Container::Prune(args)) => {
             prune::containers::run(&args, &host.connect().await?).await
@@ -88,6 +89,9 @@ pub(crate) async fn execute(cli: Cli) -> Result<u8, Failure> {
             prune::system::run(&args, &host.connect().await?).await
         }
         Verb::System(System::Df(args)) => df::run(&args, &host.connect().await?).await,
+        Verb::Events(args) | Verb::System(System::Events(args)) => {
+            events::run(&args, &host.connect().await?).await
+        }
         Verb::Info(args) | Verb::System(System::Info(args)) => {
             info::run(&args, &host.connect().await?).await
         }

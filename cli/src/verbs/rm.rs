@@ -11,9 +11,6 @@ pub(crate) struct Args {
     /// Force the removal of a running container (uses SIGKILL)
     #[arg(short = 'f', long)]
     force: bool,
-    /// Remove the specified link
-    #[arg(short = 'l', long)]
-    link: bool,
     /// Remove anonymous volumes associated with the container
     #[arg(short = 'v', long)]
     volumes: bool,
@@ -27,7 +24,7 @@ pub(crate) async fn run(args: &Args, client: &Client) -> Result<u8, Failure> {
         let options = RemoveContainerOptions {
             force: args.force,
             v: args.volumes,
-            link: args.link,
+            link: false,
         };
         client
             .docker()

@@ -56,6 +56,14 @@ impl<App> Router<App> {
         });
     }
 
+    /// Method and pattern of each route, in the order in which they are tried.
+    #[cfg(test)]
+    pub(crate) fn table(&self) -> impl Iterator<Item = (&Method, &'static str)> {
+        self.routes
+            .iter()
+            .map(|route| (&route.method, route.pattern.text))
+    }
+
     /// The first route that takes this method and path. A known path with another method is as
     /// unknown as any: Docker answers 404 to both.
     pub(crate) fn find(&self, method: &Method, path: &str) -> Option<Matched<'_, App>> {
@@ -92,6 +100,8 @@ impl Params {
 
 #[derive(Debug)]
 struct Pattern {
+    #[cfg(test)]
+    text: &'static str,
     head: Vec<Segment>,
     /// The greedy placeholder and what follows it.
     greedy: Option<(&'static str, Vec<Segment>)>,
@@ -125,7 +135,12 @@ impl Pattern {
                 .map_or(&mut head, |(_, tail)| tail)
                 .push(segment);
         }
-        Self { head, greedy }
+        Self {
+            #[cfg(test)]
+            text: pattern,
+            head,
+            greedy,
+        }
     }
 
     fn matches(&self, segments: &[&str]) -> Option<Params> {

@@ -264,6 +264,19 @@ impl Run {
                         },
                     )
                 }),
+            Value::Record(of, _) => value.field(name).cloned().ok_or_else(|| {
+                let reason = match self.subject {
+                    Subject::Json => format!("map has no entry for key \"{name}\""),
+                    // Rows are handed over by reference.
+                    Subject::Row(kind) if kind.trim_start_matches('*') == of.name => {
+                        format!("can't evaluate field {name} in type {kind}")
+                    }
+                    Subject::Row(_) => {
+                        format!("can't evaluate field {name} in type {}", of.name)
+                    }
+                };
+                self.error(operand, reason)
+            }),
             Value::Nil(Nil::Map) => Ok(Value::Nil(Nil::Missing)),
             Value::Nil(_) => Err(self.error(operand, format!("nil pointer evaluating .{name}"))),
             _ => Err(self.error(
