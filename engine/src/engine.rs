@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use crate::admission;
 use crate::api::*;
-use crate::container::{Beginning, Blueprint, Command, Signal, start_task};
+use crate::container::{Beginning, Blueprint, Command, Container, Signal, start_task};
 use crate::context::Context;
 use crate::error::EngineError;
 use crate::events::{EventStream, Window};
@@ -215,10 +215,7 @@ impl Engine {
         let heard = send(number).await.is_ok();
         if !(heard && ended(timeout).await) {
             let heard = send(libc::SIGKILL).await.is_ok();
-            if !(heard && ended(KILL_TIMEOUT).await) {
-                container.ask(Command::Unplug).await?;
-                ended(KILL_TIMEOUT).await;
-            }
+            killed(&container, heard).await?;
         }
         container.announce(&self.context, "stop", &[]);
         Ok(())
@@ -261,7 +258,12 @@ impl Engine {
             meaning,
             then: Then::Rest,
         };
-        container.ask(Command::Signal(signal)).await
+        container.ask(Command::Signal(signal)).await?;
+        // As in Docker: whoever kills finds it dead.
+        match number == libc::SIGKILL {
+            true => killed(&container, true).await,
+            false => Ok(()),
+        }
     }
 
     /// Holds its vCPUs.
@@ -376,6 +378,21 @@ impl Engine {
 fn grace(asked: Option<Duration>, own: Option<i64>) -> Duration {
     let own = own.map(|seconds| u64::try_from(seconds).map_or(Duration::MAX, Duration::from_secs));
     asked.or(own).unwrap_or(STOP_TIMEOUT)
+}
+
+/// Waits for the end of a container that was sent SIGKILL, or was not reached by it: then, or when
+/// it does not end, its VM goes.
+async fn killed(container: &Container, heard: bool) -> Result<(), EngineError> {
+    let mut watch = container.watch();
+    let mut ended = async || {
+        let stopped = watch.wait_for(|s| !s.phase.is_active());
+        tokio::time::timeout(KILL_TIMEOUT, stopped).await.is_ok()
+    };
+    if !(heard && ended().await) {
+        container.ask(Command::Unplug).await?;
+        ended().await;
+    }
+    Ok(())
 }
 
 fn layout(options: &Options) -> Layout {

@@ -9,6 +9,7 @@ mod bench;
 mod bootstrap;
 mod build;
 mod busybox;
+mod clients;
 mod conformance;
 mod cpio;
 mod demo;

@@ -193,7 +193,9 @@ async fn states_forbid_what_docker_forbids() {
         format!("container {who} is not paused")
     );
     engine.pause(who).await.unwrap();
-    engine.kill(who, "").await.unwrap();
+    soon(engine.kill(who, "")).await.unwrap();
+    let state = engine.inspect(who).await.unwrap().state;
+    assert_eq!(state.status, Status::Exited, "whoever kills finds it dead");
     assert_eq!(
         exit_code(&engine, &id).await,
         137,

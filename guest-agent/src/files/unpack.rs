@@ -79,6 +79,14 @@ pub(super) fn unpack(from: impl Read, into: &Path, rules: Rules) -> Result<(), F
     Ok(())
 }
 
+/// What a field of a header says: nothing in it is 0, as for Docker.
+fn number<N: Default>(field: &[u8], value: io::Result<N>) -> io::Result<N> {
+    match field.iter().all(|byte| matches!(byte, 0 | b' ')) {
+        true => Ok(N::default()),
+        false => value,
+    }
+}
+
 /// Owner, permissions, time and attributes, from the header or the pax records before it.
 struct Facts {
     uid: u32,
@@ -95,11 +103,14 @@ impl Facts {
             let value = value.map_err(FilesError::Damaged)?;
             u32::try_from(value).map_err(|_| bad(format!("an owner's number of {value}")))
         };
+        let fields = header.as_old();
+        let mode = number(&fields.mode, header.mode()).map_err(FilesError::Damaged)?;
+        let mtime = number(&fields.mtime, header.mtime()).map_err(FilesError::Damaged)?;
         let mut facts = Self {
-            uid: id(header.uid())?,
-            gid: id(header.gid())?,
-            mode: header.mode().map_err(FilesError::Damaged)? & 0o7777,
-            mtime: i64::try_from(header.mtime().map_err(FilesError::Damaged)?).unwrap_or_default(),
+            uid: id(number(&fields.uid, header.uid()))?,
+            gid: id(number(&fields.gid, header.gid()))?,
+            mode: mode & 0o7777,
+            mtime: i64::try_from(mtime).unwrap_or_default(),
             attributes: Vec::new(),
         };
         let Some(records) = entry.pax_extensions().map_err(FilesError::Damaged)? else {

@@ -88,6 +88,21 @@ fn owner_mode_and_time_are_the_archives() {
 }
 
 #[test]
+fn a_header_that_says_nothing_of_the_owner_says_root() {
+    let root = root();
+    let mut header = Header::new_gnu();
+    header.set_size(0);
+    header.set_path("x").unwrap();
+    header.set_cksum();
+    let mut entries = Entries::new();
+    entries.0.append(&header, &b""[..]).unwrap();
+    entries.unpack(root.path(), "/d", ANYTHING).unwrap();
+    let metadata = fs::metadata(root.path().join("d/x")).unwrap();
+    assert_eq!((metadata.uid(), metadata.gid()), (0, 0));
+    assert_eq!(metadata.mode() & 0o7777, 0);
+}
+
+#[test]
 fn another_owner_can_be_given() {
     let root = root();
     let rules = Rules {

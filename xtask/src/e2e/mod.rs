@@ -13,11 +13,11 @@ use anyhow::{Context, Result, ensure};
 
 use crate::arguments::Arguments;
 use crate::build::{self, Effort};
-use crate::busybox;
 use crate::layout::Layout;
 use crate::place::Place;
 use crate::process::{command, read};
 use crate::test::Outcome;
+use crate::{busybox, clients};
 use queue::Test;
 
 const PACKAGE: &str = "hull-tests";
@@ -31,6 +31,7 @@ pub(crate) fn run(layout: &Layout, arguments: Arguments) -> Result<()> {
 pub(crate) fn everything(layout: &Layout, filters: &[String]) -> Result<Outcome> {
     build::everything(layout, Effort::Release)?;
     busybox::make(layout)?;
+    clients::fetch(layout)?;
     let programs = test_programs(layout)?;
     ensure!(
         !programs.is_empty(),
