@@ -326,7 +326,7 @@ impl Engine {
     pub async fn prune(&self, filters: Filters) -> Result<Pruned, EngineError> {
         let mut pruned = Pruned::default();
         for container in listing::select_for_prune(&self.context, &filters).await? {
-            let bytes = listing::scratch_bytes(&self.context, container.id());
+            let bytes = listing::sizes(&self.context, &container).await.written;
             match container.ask(Command::Remove(Force::No)).await {
                 Ok(()) => {
                     pruned.containers.push(container.id().clone());

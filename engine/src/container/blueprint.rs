@@ -81,6 +81,8 @@ impl Blueprint {
         if host_config.shm_size == 0 {
             host_config.shm_size = SHM_SIZE;
         }
+        // Zero and less are no limit, which is told as none.
+        host_config.pids_limit = host_config.pids_limit.filter(|limit| *limit > 0);
         let blueprint = Self {
             id,
             created: Timestamp::now(),
