@@ -3,6 +3,7 @@
 use std::fs::{self, File};
 use std::io::Write;
 use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
@@ -101,7 +102,7 @@ impl Daemon {
 
     /// Runs the real `docker` with its stdin closed.
     pub fn docker<S: AsRef<str>>(&self, arguments: impl IntoIterator<Item = S>) -> Output {
-        self.run("docker".into(), arguments, b"")
+        self.run(docker().into(), arguments, b"")
     }
 
     /// `hull` as a command, to be run some other way.
@@ -112,7 +113,8 @@ impl Daemon {
         command
     }
 
-    fn address(&self, command: &mut Command) {
+    /// Has a command talk to this daemon.
+    pub(crate) fn address(&self, command: &mut Command) {
         command
             .env_remove("HULL_HOST")
             .env("DOCKER_HOST", self.host());
@@ -131,27 +133,9 @@ impl Daemon {
             .collect();
         let line = format!("{} {}", program.display(), arguments.join(" "));
         let mut command = Command::new(program);
-        command.args(&arguments).stdin(Stdio::piped());
-        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.args(&arguments);
         self.address(&mut command);
-        let mut child = command.spawn().unwrap_or_else(|e| panic!("{line}: {e}"));
-        if let Some(mut pipe) = child.stdin.take() {
-            let bytes = stdin.to_vec();
-            // A client that does not read its stdin ends it: that is its business.
-            std::thread::spawn(move || pipe.write_all(&bytes));
-        }
-        let watched = child.id();
-        let (done, ended) = std::sync::mpsc::channel::<()>();
-        let guard = std::thread::spawn(move || {
-            if ended.recv_timeout(DEADLINE * 2).is_err() {
-                let pid = rustix::process::Pid::from_raw(watched as i32);
-                pid.map(|pid| rustix::process::kill_process(pid, rustix::process::Signal::KILL));
-            }
-        });
-        let output = child.wait_with_output().unwrap();
-        let _ = done.send(());
-        guard.join().unwrap();
-        Output::new(line, output)
+        finish(line, command, stdin)
     }
 
     fn wait_ready(&self) {
@@ -231,6 +215,32 @@ fn spawn(folder: &Path, options: &[String]) -> Child {
         .unwrap()
 }
 
+/// Runs a command with this on its stdin to its end; one that does not end is killed with all that
+/// it has started.
+pub(crate) fn finish(line: String, mut command: Command, stdin: &[u8]) -> Output {
+    command.stdin(Stdio::piped()).process_group(0);
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap_or_else(|e| panic!("{line}: {e}"));
+    if let Some(mut pipe) = child.stdin.take() {
+        let bytes = stdin.to_vec();
+        // A client that does not read its stdin ends it: that is its business.
+        std::thread::spawn(move || pipe.write_all(&bytes));
+    }
+    let watched = child.id();
+    let (done, ended) = std::sync::mpsc::channel::<()>();
+    let guard = std::thread::spawn(move || {
+        if ended.recv_timeout(DEADLINE * 2).is_err() {
+            let group = rustix::process::Pid::from_raw(watched as i32);
+            let kill = rustix::process::Signal::KILL;
+            group.map(|group| rustix::process::kill_process_group(group, kill));
+        }
+    });
+    let output = child.wait_with_output().unwrap();
+    let _ = done.send(());
+    guard.join().unwrap();
+    Output::new(line, output)
+}
+
 fn socket(folder: &Path) -> PathBuf {
     folder.join("hull.sock")
 }
@@ -242,6 +252,29 @@ pub(crate) fn program(name: &str) -> PathBuf {
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
+}
+
+/// The real `docker`, on a disk of this machine's own: through the emulated one's share, it takes
+/// many times as long to start as to run.
+pub(crate) fn docker() -> &'static Path {
+    static COPY: OnceLock<PathBuf> = OnceLock::new();
+    COPY.get_or_init(|| {
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let mut programs = std::env::split_paths(&path).map(|folder| folder.join("docker"));
+        let original = programs
+            .find(|p| p.is_file())
+            .expect("docker is in the PATH");
+        let copy = own_disk().join("hull-test-docker");
+        let (from, to) = (original.metadata().unwrap(), copy.metadata());
+        if !to.is_ok_and(|to| to.len() == from.len() && to.modified().ok() >= from.modified().ok())
+        {
+            // Aside, so that nobody ever runs half of it.
+            let aside = copy.with_extension(std::process::id().to_string());
+            fs::copy(&original, &aside).unwrap();
+            fs::rename(&aside, &copy).unwrap();
+        }
+        copy
+    })
 }
 
 /// The busybox image, made once.

@@ -8,14 +8,17 @@ mod daemon;
 mod output;
 mod pty;
 mod raw_vm;
+mod replay;
 mod traces;
 
 use std::time::{Duration, Instant};
 
 pub use daemon::{Daemon, busybox};
+pub use hull_transcripts::Client;
 pub use output::Output;
 pub use pty::Pty;
 pub use raw_vm::{Code, RawVm, RunningVm};
+pub use replay::Replay;
 pub use traces::Traces;
 
 /// How long anything may take in an emulated machine.

@@ -25,6 +25,8 @@ pub struct Pty {
     output: Receiver<Vec<u8>>,
     /// Everything it has shown so far.
     pub seen: String,
+    /// How much that was when something was typed last.
+    typed_at: usize,
 }
 
 impl Pty {
@@ -70,11 +72,13 @@ impl Pty {
             screen,
             output,
             seen: String::new(),
+            typed_at: 0,
         }
     }
 
     /// Types.
     pub fn send(&mut self, text: &str) {
+        self.typed_at = self.seen.len();
         self.screen.write_all(text.as_bytes()).unwrap();
     }
 
@@ -106,28 +110,63 @@ impl Pty {
         }
     }
 
+    /// Waits until what is shown ends with one of these, if the program does not end before.
+    ///
+    /// # Panics
+    /// When neither happens in time.
+    #[track_caller]
+    pub fn wait_for_end(&mut self, endings: &[&str]) {
+        let start = Instant::now();
+        while self.seen.len() <= self.typed_at || !endings.iter().any(|e| self.seen.ends_with(e)) {
+            let left = DEADLINE.saturating_sub(start.elapsed());
+            match self.output.recv_timeout(left) {
+                Ok(bytes) => self.seen.push_str(&String::from_utf8_lossy(&bytes)),
+                Err(RecvTimeoutError::Disconnected) => return,
+                Err(RecvTimeoutError::Timeout) => panic!(
+                    "none of {endings:?} was shown; the rest of the screen:\n{}",
+                    self.seen
+                ),
+            }
+        }
+    }
+
     /// Waits for the program's end; gives its exit code.
     ///
     /// # Panics
     /// When it does not end in time.
     #[track_caller]
-    pub fn wait(mut self) -> i32 {
+    pub fn wait(self) -> i32 {
+        self.finish().1
+    }
+
+    /// Waits for the program's end; gives what has been shown and its exit code.
+    ///
+    /// # Panics
+    /// When it does not end in time.
+    #[track_caller]
+    pub fn finish(mut self) -> (String, i32) {
         let start = Instant::now();
         // Its terminal reads as an error once it has gone, which ends the thread that reads.
+        let mut status = None;
+        let mut shows = true;
         loop {
-            if let Some(status) = self.child.try_wait().unwrap() {
-                return status.code().unwrap_or(-1);
-            }
             let left = DEADLINE.saturating_sub(start.elapsed());
             assert!(
                 !left.is_zero(),
                 "the program did not end; the rest of the screen:\n{}",
                 self.seen
             );
-            match self.output.recv_timeout(left.min(POLL)) {
-                Ok(bytes) => self.seen.push_str(&String::from_utf8_lossy(&bytes)),
-                Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => std::thread::park_timeout(POLL),
+            if status.is_none() {
+                status = self.child.try_wait().unwrap();
+            }
+            match (status, shows) {
+                (Some(status), false) => return (self.seen, status.code().unwrap_or(-1)),
+                (None, false) => std::thread::park_timeout(POLL),
+                (_, true) => match self.output.recv_timeout(left.min(POLL)) {
+                    Ok(bytes) => self.seen.push_str(&String::from_utf8_lossy(&bytes)),
+                    Err(RecvTimeoutError::Timeout) => {}
+                    Err(RecvTimeoutError::Disconnected) => shows = false,
+                },
             }
         }
     }
