@@ -1,18 +1,9 @@
 //! Recordings of a real Docker, replayed against Hull by `hull` and by the real `docker`.
 //!
-//! What is not replayed, and what differs and why, is in `testdata/differences.txt`.
+//! What is not replayed, and what differs and why, is in `testdata/differences.txt`. The recordings
+//! that start no container are replayed by `native_replay`.
 
 use hull_tests::{Client, Replay};
-
-#[test]
-fn images_are_imported_by_hull() {
-    Replay::empty("00-setup", Client::Hull).run();
-}
-
-#[test]
-fn images_are_imported_by_docker() {
-    Replay::empty("00-setup", Client::Docker).run();
-}
 
 #[test]
 fn containers_run_by_docker() {
@@ -35,29 +26,4 @@ fn production(client: Client) -> Replay {
     replay.prepare("docker create --name build alpine && docker cp /oracle/a/var build:/");
     replay.prepare("docker commit -c 'WORKDIR /var/www/html' build basic-app && docker rm build");
     replay
-}
-
-#[test]
-fn images_are_tagged_by_hull() {
-    Replay::with_images("41-lab3-tags", Client::Hull).run();
-}
-
-#[test]
-fn images_are_tagged_by_docker() {
-    Replay::with_images("41-lab3-tags", Client::Docker).run();
-}
-
-#[test]
-fn images_are_saved_and_loaded_by_hull() {
-    Replay::with_images("42-lab3-save-load-registry", Client::Hull).run();
-}
-
-#[test]
-fn images_are_saved_and_loaded_by_docker() {
-    Replay::with_images("42-lab3-save-load-registry", Client::Docker).run();
-}
-
-#[test]
-fn the_engine_is_asked_by_docker() {
-    Replay::with_images("61-misc-verbs", Client::Docker).run();
 }

@@ -158,7 +158,9 @@ fn what_cannot_be_had_is_refused_or_said() {
     create(&["--cpuset-cpus=99"]).fails(1, "Requested CPUs are not available");
     create(&["--storage-opt=size=1m"]).fails(1, "the least is 32m");
     create(&["--blkio-weight=5"]).fails(1, "Range of blkio weight is from 10 to 1000");
-    create(&["--cgroup-parent=/x"]).fails(1, "HostConfig.CgroupParent");
+    create(&["--cgroup-parent=/x"]).fails(125, "--cgroup-parent cannot be had with Hull");
+    let by_docker = hull.docker(["create", "--cgroup-parent=/x", "busybox"]);
+    by_docker.fails(1, "HostConfig.CgroupParent");
     let warned = create(&["--oom-kill-disable"]);
     assert!(
         warned.stderr.contains("OomKillDisable discarded"),

@@ -66,7 +66,7 @@ pub(crate) struct Outcome {
 }
 
 impl Outcome {
-    fn and(self, other: Self) -> Self {
+    pub(crate) fn and(self, other: Self) -> Self {
         let mut tally = self.tally;
         tally += other.tally;
         Self {

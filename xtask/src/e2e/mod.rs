@@ -3,7 +3,8 @@
 //! The test programs are built here. Where this host's KVM runs guests they run
 //! here; elsewhere they run inside emulated machines, through `hull machine exec`,
 //! which see this checkout at the same path. `hull doctor` says which: the
-//! existence of `/dev/kvm` says nothing (see `docs/`).
+//! existence of `/dev/kvm` says nothing (see `docs/`). Programs called `native_…` start
+//! no VM, and run here in any case.
 
 mod queue;
 
@@ -45,7 +46,9 @@ pub(crate) fn everything(layout: &Layout, filters: &[String]) -> Result<Outcome>
     for stage in &stages {
         println!("e2e: {}", stage.describe());
     }
-    queue::run(layout, &stages, tests)
+    let (native, guests): (Vec<Test>, _) = tests.into_iter().partition(Test::is_native);
+    let native = queue::run(layout, &[Place::Host], native)?;
+    Ok(native.and(queue::run(layout, &stages, guests)?))
 }
 
 /// The tests of a program whose name contains one of `filters`, or all.

@@ -31,6 +31,11 @@ impl Test {
         format!("{program}::{}", self.name)
     }
 
+    /// Whether it starts no VM.
+    pub(super) fn is_native(&self) -> bool {
+        self.title().starts_with("native_")
+    }
+
     fn command(&self, layout: &Layout, stage: &Place) -> Command {
         let mut command = stage.command(layout, &self.program);
         command.args(["--exact", &self.name, "--test-threads", "1"]);
@@ -128,6 +133,16 @@ mod tests {
     #[test]
     fn a_title_has_the_program_without_its_hash() {
         assert_eq!(test("it_runs").title(), "run::it_runs");
+    }
+
+    #[test]
+    fn a_native_test_is_known_by_its_program() {
+        assert!(!test("native_it_runs").is_native());
+        let native = Test {
+            program: "/t/deps/native_replay-0123abc".into(),
+            ..test("it_runs")
+        };
+        assert!(native.is_native());
     }
 
     #[test]
