@@ -10,9 +10,9 @@ use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand};
 use crate::spec::units;
 use crate::verbs::{
     attach, commit, completion, cp, create, df, diff, doctor, events, exec, export, history,
-    images, import, info, inspect, kill, load, login, logout, logs, machine, pause, port, prune,
-    ps, pull, push, registry, rename, rm, rmi, run, save, search, start, stats, stop, tag, top,
-    update, version, wait,
+    images, import, info, inspect, kill, load, login, logout, logs, machine, man, pause, port,
+    prune, ps, pull, push, registry, rename, rm, rmi, run, save, search, start, stats, stop, tag,
+    top, update, version, wait,
 };
 
 /// Containers, each in a virtual machine of its own
@@ -90,6 +90,9 @@ pub(crate) enum Verb {
     System(System),
     /// Generate the autocompletion script for the specified shell
     Completion(completion::Args),
+    /// Write the manual, a page for each verb
+    #[command(hide = true)]
+    Man(man::Args),
     /// Say whether this host can run Hull, and what it lacks
     Doctor(doctor::Args),
     /// Manage the registry of this machine

@@ -62,11 +62,36 @@ pub(crate) fn everything(layout: &Layout, effort: Effort) -> Result<()> {
         &["hull", "hulld"],
         profile,
     )?;
+    reference(layout)?;
     println!(
         "build: {} is up to date ({:.1} s)",
         layout.hull().display(),
         started.elapsed().as_secs_f32()
     );
+    Ok(())
+}
+
+/// Where completions of each shell are looked for, below a prefix.
+const COMPLETIONS: [(&str, &str); 3] = [
+    ("bash", "bash-completion/completions/hull"),
+    ("fish", "fish/vendor_completions.d/hull.fish"),
+    ("zsh", "zsh/site-functions/_hull"),
+];
+
+/// The manual and the completions, by the program that they are of.
+fn reference(layout: &Layout) -> Result<()> {
+    let (hull, share) = (layout.bin("hull"), layout.hull().join("share"));
+    run_command(command(&hull, ["man"]).arg(share.join("man/man1"))).context("write the manual")?;
+    for (shell, path) in COMPLETIONS {
+        let output = command(&hull, ["completion", shell])
+            .output()
+            .with_context(|| format!("run {}", hull.display()))?;
+        anyhow::ensure!(output.status.success(), "no completions for {shell}");
+        let path = share.join(path);
+        let folder = path.parent().unwrap_or(&share);
+        fs::create_dir_all(folder).with_context(|| format!("make {}", folder.display()))?;
+        fs::write(&path, output.stdout).with_context(|| format!("write {}", path.display()))?;
+    }
     Ok(())
 }
 

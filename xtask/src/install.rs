@@ -6,6 +6,7 @@
 //! PREFIX/lib/hull/bin/…              all four programs
 //! PREFIX/lib/hull/lib/…              guest kernel and initramfs
 //! PREFIX/lib/systemd/system/hulld.service
+//! PREFIX/share/…                     manual pages, completions
 //! ```
 //! The programs find each other and `../lib` relative to where they really are, so
 //! `PREFIX/lib/hull` has the shape of `target/hull`.
@@ -64,10 +65,25 @@ fn install(built: &Path, prefix: &Path, destination: Option<&Path>) -> Result<()
             .with_context(|| format!("link {}", aside.display()))?;
         fs::rename(&aside, &link).with_context(|| format!("rename to {}", link.display()))?;
     }
+    share(&built.join("share"), &root.join("share"))?;
     let units = root.join("lib/systemd/system");
     make(&units)?;
     let unit = units.join("hulld.service");
     fs::write(&unit, unit_text(prefix)).with_context(|| format!("write {}", unit.display()))
+}
+
+/// Copies a folder with all that is below it.
+fn share(from: &Path, to: &Path) -> Result<()> {
+    make(to)?;
+    for entry in fs::read_dir(from).with_context(|| format!("list {}", from.display()))? {
+        let entry = entry?;
+        let target = to.join(entry.file_name());
+        match entry.file_type()?.is_dir() {
+            true => share(&entry.path(), &target)?,
+            false => place(&entry.path(), &target)?,
+        }
+    }
+    Ok(())
 }
 
 fn make(folder: &Path) -> Result<()> {
@@ -109,6 +125,7 @@ mod tests {
             ("bin/hull", "cli"),
             ("bin/hulld", "daemon"),
             ("lib/vmlinux", "kernel"),
+            ("share/man/man1/hull.1", "manual"),
         ] {
             make(built.join(file).parent().unwrap()).unwrap();
             fs::write(built.join(file), text).unwrap();
@@ -126,6 +143,8 @@ mod tests {
             fs::read_to_string(real.parent().unwrap().join("../lib/vmlinux")).unwrap(),
             "kernel"
         );
+        let page = staging.join("opt/share/man/man1/hull.1");
+        assert_eq!(fs::read_to_string(page).unwrap(), "manual");
         let unit =
             fs::read_to_string(staging.join("opt/lib/systemd/system/hulld.service")).unwrap();
         assert!(

@@ -22,6 +22,7 @@ pub(crate) mod login;
 pub(crate) mod logout;
 pub(crate) mod logs;
 pub(crate) mod machine;
+pub(crate) mod man;
 mod named;
 pub(crate) mod pause;
 pub(crate) mod port;
@@ -55,6 +56,7 @@ pub(crate) async fn execute(cli: Cli) -> Result<u8, Failure> {
     match cli.verb {
         Verb::Completion(args) => completion::run(&args),
         Verb::Doctor(args) => doctor::run(args).await,
+        Verb::Man(args) => man::run(&args),
         Verb::Machine(args) => machine::run(args).await,
         Verb::Registry(args) => registry::run(args, host).await,
         Verb::Login(args) => login::run(&args, &host.connect().await?).await,
