@@ -193,11 +193,6 @@ impl Engine {
         if !container.snapshot().phase.is_active() {
             return Err(EngineError::NotModified(container.id().clone()));
         }
-        let mut watch = container.watch();
-        let mut ended = async |limit: Duration| {
-            let stopped = watch.wait_for(|s| !s.phase.is_active());
-            tokio::time::timeout(limit, stopped).await.is_ok()
-        };
         let send = async |number| {
             let signal = Signal {
                 number,
@@ -213,7 +208,7 @@ impl Engine {
         };
         // A guest that cannot be reached gets no grace.
         let heard = send(number).await.is_ok();
-        if !(heard && ended(timeout).await) {
+        if !(heard && ended(&container, timeout).await) {
             let heard = send(libc::SIGKILL).await.is_ok();
             killed(&container, heard).await?;
         }
@@ -383,16 +378,18 @@ fn grace(asked: Option<Duration>, own: Option<i64>) -> Duration {
 /// Waits for the end of a container that was sent SIGKILL, or was not reached by it: then, or when
 /// it does not end, its VM goes.
 async fn killed(container: &Container, heard: bool) -> Result<(), EngineError> {
-    let mut watch = container.watch();
-    let mut ended = async || {
-        let stopped = watch.wait_for(|s| !s.phase.is_active());
-        tokio::time::timeout(KILL_TIMEOUT, stopped).await.is_ok()
-    };
-    if !(heard && ended().await) {
+    if !(heard && ended(container, KILL_TIMEOUT).await) {
         container.ask(Command::Unplug).await?;
-        ended().await;
+        ended(container, KILL_TIMEOUT).await;
     }
     Ok(())
+}
+
+/// Waits until it does not run. Says whether it came to that in time.
+async fn ended(container: &Container, limit: Duration) -> bool {
+    let mut watch = container.watch();
+    let stopped = watch.wait_for(|s| !s.phase.is_active());
+    tokio::time::timeout(limit, stopped).await.is_ok()
 }
 
 fn layout(options: &Options) -> Layout {
