@@ -24,7 +24,6 @@ pub(crate) async fn run(args: &Args, client: &Client) -> Result<u8, Failure> {
         return Ok(0);
     }
     let pruned = super::of_containers(client, &args.filter).await?;
-    let text = pruned.paragraph() + &super::total(pruned.reclaimed);
-    std::io::stdout().write_all(text.as_bytes())?;
+    std::io::stdout().write_all(super::report(&[pruned]).as_bytes())?;
     Ok(0)
 }

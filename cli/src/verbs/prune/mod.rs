@@ -40,8 +40,14 @@ impl Pruned {
     }
 }
 
-fn total(reclaimed: i64) -> String {
-    format!("Total reclaimed space: {}\n", size::long(reclaimed))
+/// What is gone, kind by kind, and how much all of it took.
+fn report(all: &[Pruned]) -> String {
+    let reclaimed = all.iter().map(|one| one.reclaimed).sum();
+    let mut text: String = all.iter().map(Pruned::paragraph).collect();
+    text.push_str("Total reclaimed space: ");
+    text.push_str(&size::long(reclaimed));
+    text.push('\n');
+    text
 }
 
 /// Containers that do not run.
@@ -96,13 +102,10 @@ mod tests {
         let gone = [item(Some("x:1"), None), item(None, Some("sha256:ff"))];
         let pruned = Pruned::new("Deleted Images", gone.iter().map(deleted), 122_400_000);
         assert_eq!(
-            pruned.paragraph() + &total(pruned.reclaimed),
+            report(&[pruned]),
             "Deleted Images:\nuntagged: x:1\ndeleted: sha256:ff\n\nTotal reclaimed space: 122.4MB\n"
         );
         let nothing = Pruned::new("Deleted Images", std::iter::empty(), 0);
-        assert_eq!(
-            nothing.paragraph() + &total(0),
-            "Total reclaimed space: 0B\n"
-        );
+        assert_eq!(report(&[nothing]), "Total reclaimed space: 0B\n");
     }
 }

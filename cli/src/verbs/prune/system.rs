@@ -47,9 +47,7 @@ pub(crate) async fn run(args: &Args, client: &Client) -> Result<u8, Failure> {
     }
     all.push(super::of_images(client, args.all, &args.filter).await?);
     all.push(of_build_cache(client, args.all, filters).await?);
-    let mut text: String = all.iter().map(Pruned::paragraph).collect();
-    text.push_str(&super::total(all.iter().map(|one| one.reclaimed).sum()));
-    std::io::stdout().write_all(text.as_bytes())?;
+    std::io::stdout().write_all(super::report(&all).as_bytes())?;
     Ok(0)
 }
 
