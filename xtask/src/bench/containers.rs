@@ -9,6 +9,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 
+use super::machine::Machine;
 use super::{Figure, value};
 use crate::build::{self, Effort};
 use crate::busybox;
@@ -65,7 +66,12 @@ pub(super) fn measure(layout: &Layout, _: &Kernel) -> Result<Vec<Figure>> {
             watch(bench.args(["hull", "docker", "podman"]))
         }
         Place::Machine(_) => {
-            let machine = Roomy { layout };
+            let machine = Machine {
+                layout,
+                name: MACHINE,
+                size: ("HULL_MACHINE_MEMORY", MACHINE_MEMORY_MIB),
+                options: &[],
+            };
             let mut bench = machine.exec(&program);
             arguments(&mut bench);
             watch(bench.args(["--mebibytes", MACHINE_MEBIBYTES, "hull", "docker", "podman"]))
@@ -139,36 +145,6 @@ fn unpack(package: &Path, folder: &Path) -> Result<()> {
         .with_context(|| format!("unpack {}", package.display()))?;
     std::fs::remove_file(package)?;
     Ok(())
-}
-
-/// A machine with much memory, which goes when the measurement is done.
-struct Roomy<'l> {
-    layout: &'l Layout,
-}
-
-impl Roomy<'_> {
-    fn machine(&self, verb: &str) -> Command {
-        let mut hull = command(
-            self.layout.bin("hull"),
-            ["machine", "--name", MACHINE, verb],
-        );
-        hull.env("HULL_MACHINE_MEMORY", MACHINE_MEMORY_MIB);
-        hull
-    }
-
-    fn exec(&self, program: &Path) -> Command {
-        let mut hull = self.machine("exec");
-        hull.arg("--").arg(program);
-        hull
-    }
-}
-
-impl Drop for Roomy<'_> {
-    fn drop(&mut self) {
-        if let Err(error) = run(self.machine("rm").arg("--force")) {
-            eprintln!("bench: the machine {MACHINE} stays: {error:#}");
-        }
-    }
 }
 
 #[cfg(test)]

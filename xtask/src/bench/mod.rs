@@ -7,6 +7,7 @@ mod boot_instructions;
 mod containers;
 mod kernel_build;
 mod kernel_size;
+mod machine;
 mod profile;
 mod registry;
 mod vm_start;

@@ -5,17 +5,17 @@
 //! guests. Elsewhere that is an emulated machine of its own, whose clocks count instructions, one
 //! each nanosecond: the times repeat, and two hosts agree.
 
-use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result};
 
+use super::machine::Machine;
 use super::{Figure, text, value};
 use crate::build::{self, Effort};
 use crate::kernel::Kernel;
 use crate::layout::Layout;
 use crate::place::Place;
-use crate::process::{command, read, run};
+use crate::process::read;
 
 const PROGRAM: &str = "hull-figures";
 /// The name of the emulated machine that counts.
@@ -28,7 +28,16 @@ pub(super) fn measure(layout: &Layout, _: &Kernel) -> Result<Vec<Figure>> {
     let program = layout.cargo_target().join("debug").join(PROGRAM);
     let output = match place {
         Place::Host => read(&mut Command::new(program)),
-        Place::Machine(_) => read(&mut Counting { layout }.command(&program)),
+        Place::Machine(_) => {
+            // It does not rest while it idles.
+            let counting = Machine {
+                layout,
+                name: MACHINE,
+                size: ("HULL_MACHINE_CPUS", "1"),
+                options: &["--count-instructions"],
+            };
+            read(&mut counting.exec(&program))
+        }
     }
     .with_context(|| format!("run {PROGRAM} {}", place.describe()))?;
     figures(&output)
@@ -77,34 +86,6 @@ fn figures(output: &str) -> Result<Vec<Figure>> {
             )?
         },
     ])
-}
-
-/// An emulated machine that counts instructions. It does not rest while it idles, so it goes when
-/// the measurement is done.
-struct Counting<'l> {
-    layout: &'l Layout,
-}
-
-impl Counting<'_> {
-    fn machine(&self, verb: &str) -> Command {
-        let mut hull = command(self.layout.bin("hull"), ["machine", "--name", MACHINE]);
-        hull.env("HULL_MACHINE_CPUS", "1").arg(verb);
-        hull
-    }
-
-    fn command(&self, program: &Path) -> Command {
-        let mut hull = self.machine("exec");
-        hull.args(["--count-instructions", "--"]).arg(program);
-        hull
-    }
-}
-
-impl Drop for Counting<'_> {
-    fn drop(&mut self) {
-        if let Err(error) = run(self.machine("rm").arg("--force")) {
-            eprintln!("bench: the machine {MACHINE} stays: {error:#}");
-        }
-    }
 }
 
 fn memory(output: &str, name: &str, about: &'static str, target: f64) -> Result<Figure> {

@@ -25,12 +25,12 @@ const PACKAGE: &str = "hull-tests";
 
 pub(crate) fn run(layout: &Layout, arguments: Arguments) -> Result<()> {
     let filters = arguments.words()?;
+    build::everything(layout, Effort::Release)?;
     everything(layout, &filters)?.conclude()
 }
 
-/// Builds all, then runs the tests whose name contains one of `filters`, or all.
+/// Runs the tests whose name contains one of `filters`, or all, on what has been built.
 pub(crate) fn everything(layout: &Layout, filters: &[String]) -> Result<Outcome> {
-    build::everything(layout, Effort::Release)?;
     busybox::make(layout)?;
     clients::fetch(layout)?;
     let programs = test_programs(layout)?;
