@@ -185,7 +185,7 @@ impl Drop for Daemon {
 
 /// A folder on a disk of this machine's own: in the emulated one most of `/` is a share of its
 /// host's, and slow.
-fn own_disk() -> PathBuf {
+pub fn own_disk() -> PathBuf {
     let disk = Path::new("/var/lib/hull");
     if disk.is_dir() {
         disk.into()

@@ -13,7 +13,7 @@ mod traces;
 
 use std::time::{Duration, Instant};
 
-pub use daemon::{Daemon, busybox};
+pub use daemon::{Daemon, busybox, own_disk};
 pub use hull_transcripts::Client;
 pub use output::Output;
 pub use pty::Pty;

@@ -117,24 +117,23 @@ fn search_path(peers: Option<&Path>) -> String {
 /// Shared libraries that came with the peers.
 fn libraries(peers: Option<&Path>) -> String {
     peers.map_or_else(String::new, |folder| {
-        folder
-            .join("usr/lib/x86_64-linux-gnu")
-            .display()
-            .to_string()
+        ["usr/lib", "lib"]
+            .map(|lib| {
+                folder
+                    .join(lib)
+                    .join("x86_64-linux-gnu")
+                    .display()
+                    .to_string()
+            })
+            .join(":")
     })
 }
 
 /// A folder on the machine's own disk.
 fn folder() -> TempDir {
-    let disk = Path::new("/var/lib/hull");
-    let parent = if disk.is_dir() {
-        disk
-    } else {
-        Path::new("/var/lib")
-    };
     tempfile::Builder::new()
         .prefix("hull-bench-")
-        .tempdir_in(parent)
+        .tempdir_in(hull_tests::own_disk())
         .expect("make a folder")
 }
 
@@ -237,8 +236,6 @@ struct Podman {
 impl Podman {
     fn new(peers: Option<&Path>) -> Self {
         let folder = folder();
-        let policy = r#"{"default":[{"type":"insecureAcceptAnything"}]}"#;
-        fs::write(folder.path().join("policy.json"), policy).expect("write a policy");
         fs::write(folder.path().join("containers.conf"), "[engine]\n").expect("write a config");
         Self {
             folder,

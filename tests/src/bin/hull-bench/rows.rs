@@ -1,7 +1,6 @@
 //! What is measured of each engine.
 
 use std::fs;
-use std::path::Path;
 use std::process::Stdio;
 use std::time::Instant;
 
@@ -92,7 +91,7 @@ fn copies(
     let script = format!("dd if=/dev/urandom of=/file bs=1M count={mebibytes} 2>/dev/null");
     start(&["--name", "store", "busybox", "sh", "-c", &script]);
     let folder = tempfile::Builder::new()
-        .tempdir_in(disk())
+        .tempdir_in(hull_tests::own_disk())
         .expect("make a folder");
     let file = folder.path().join("file");
     let file = file.to_str().expect("a plain name");
@@ -111,15 +110,6 @@ fn copies(
         }),
     );
     engine.run(&["rm", "store"]);
-}
-
-fn disk() -> &'static Path {
-    let disk = Path::new("/var/lib/hull");
-    if disk.is_dir() {
-        disk
-    } else {
-        Path::new("/var/lib")
-    }
 }
 
 fn once(step: impl FnOnce()) -> f64 {
