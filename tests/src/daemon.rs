@@ -6,11 +6,11 @@ use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::OnceLock;
 use std::time::Instant;
 
 use tempfile::TempDir;
 
+use crate::programs::{busybox, docker, own_disk, program};
 use crate::{DEADLINE, Output, Traces, eventually};
 
 /// A daemon of the test's own. Its containers and files go with it.
@@ -183,17 +183,6 @@ impl Drop for Daemon {
     }
 }
 
-/// A folder on a disk of this machine's own: in the emulated one most of `/` is a share of its
-/// host's, and slow.
-pub fn own_disk() -> PathBuf {
-    let disk = Path::new("/var/lib/hull");
-    if disk.is_dir() {
-        disk.into()
-    } else {
-        "/var/lib".into()
-    }
-}
-
 fn spawn(folder: &Path, options: &[String]) -> Child {
     let log = File::options()
         .create(true)
@@ -243,52 +232,6 @@ pub(crate) fn finish(line: String, mut command: Command, stdin: &[u8]) -> Output
 
 fn socket(folder: &Path) -> PathBuf {
     folder.join("hull.sock")
-}
-
-/// A program of the build under test.
-pub(crate) fn program(name: &str) -> PathBuf {
-    root().join("target/hull/bin").join(name)
-}
-
-fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
-}
-
-/// The real `docker`, on a disk of this machine's own: through the emulated one's share, it takes
-/// many times as long to start as to run.
-pub(crate) fn docker() -> &'static Path {
-    static COPY: OnceLock<PathBuf> = OnceLock::new();
-    COPY.get_or_init(|| {
-        let path = std::env::var_os("PATH").unwrap_or_default();
-        let mut programs = std::env::split_paths(&path).map(|folder| folder.join("docker"));
-        let original = programs
-            .find(|p| p.is_file())
-            .expect("docker is in the PATH");
-        let copy = own_disk().join("hull-test-docker");
-        let (from, to) = (original.metadata().unwrap(), copy.metadata());
-        if !to.is_ok_and(|to| to.len() == from.len() && to.modified().ok() >= from.modified().ok())
-        {
-            // Aside, so that nobody ever runs half of it.
-            let aside = copy.with_extension(std::process::id().to_string());
-            fs::copy(&original, &aside).unwrap();
-            fs::rename(&aside, &copy).unwrap();
-        }
-        copy
-    })
-}
-
-/// The busybox image, made once.
-pub fn busybox() -> &'static str {
-    static IMAGE: OnceLock<String> = OnceLock::new();
-    IMAGE.get_or_init(|| {
-        let path = root().join("target/busybox.tar");
-        assert!(
-            path.exists(),
-            "{}: made by `cargo xtask e2e`",
-            path.display()
-        );
-        path.to_str().unwrap().to_owned()
-    })
 }
 
 fn walk(folder: &Path) -> Vec<PathBuf> {

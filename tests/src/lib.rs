@@ -6,6 +6,7 @@
 
 mod daemon;
 mod output;
+mod programs;
 mod pty;
 mod raw_vm;
 mod replay;
@@ -13,9 +14,10 @@ mod traces;
 
 use std::time::{Duration, Instant};
 
-pub use daemon::{Daemon, busybox, own_disk};
+pub use daemon::Daemon;
 pub use hull_transcripts::Client;
 pub use output::Output;
+pub use programs::{busybox, docker, near, own_disk};
 pub use pty::Pty;
 pub use raw_vm::{Code, RawVm, RunningVm};
 pub use replay::Replay;

@@ -15,7 +15,7 @@ use hull_protocol::frame;
 use hull_protocol::vmm::{Control, ControlReply, ExitReport, Started, VmConfig};
 use tempfile::TempDir;
 
-use crate::daemon::program;
+use crate::programs::program;
 
 /// Where the instructions lie: the first address that is free for a kernel.
 const ENTRY: u64 = 0x10_0000;

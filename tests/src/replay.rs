@@ -13,7 +13,7 @@ use std::time::Instant;
 
 use hull_transcripts::{Client, Flow, Normal, OfFlow, Remarks, Seen, Step, judge};
 
-use crate::daemon::{busybox, docker, program};
+use crate::programs::{busybox, docker, program};
 use crate::{Daemon, Pty};
 
 /// The recording's folder, which every path in it begins with.

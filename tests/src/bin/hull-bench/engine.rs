@@ -204,7 +204,7 @@ impl Dockerd {
     }
 
     fn client(&self) -> Command {
-        let mut client = Command::new("docker");
+        let mut client = Command::new(hull_tests::docker());
         let socket = self.folder.path().join("docker.sock");
         client.arg("-H").arg(format!("unix://{}", socket.display()));
         client.env("DOCKER_CONFIG", self.folder.path().join("config"));

@@ -53,8 +53,9 @@ impl Asked {
 
 fn main() {
     let asked = Asked::read(std::env::args().skip(1));
+    let peers = asked.peers.as_deref().map(hull_tests::near);
     for kind in &asked.engines {
-        let engine = Engine::start(*kind, asked.peers.as_deref());
+        let engine = Engine::start(*kind, peers.as_deref());
         rows::measure(&engine, asked.containers, asked.mebibytes, |row, value| {
             println!("{} {row} {value:.4}", kind.name());
         });
