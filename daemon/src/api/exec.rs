@@ -21,7 +21,7 @@ pub(super) fn routes(router: &mut Router<App>) {
 }
 
 async fn create(app: App, mut request: Request) -> Result<Reply, ApiError> {
-    let spec = spec(request.json().await?)?;
+    let spec = spec(request.json_or_default().await?)?;
     let id = app
         .engine
         .exec_create(request.id(), spec)
@@ -60,7 +60,7 @@ fn spec(config: ExecConfig) -> Result<ExecSpec, ApiError> {
 /// `POST /exec/{id}/start`. A program that cannot be run is told where its output would have
 /// been, as Docker does: a client that sees the stream open looks nowhere else.
 async fn start(app: App, mut request: Request) -> Result<Reply, ApiError> {
-    let config: ExecStartConfig = request.json().await?;
+    let config: ExecStartConfig = request.json_or_default().await?;
     let detach = config.detach.unwrap_or_default();
     let start = ExecStart {
         detach,

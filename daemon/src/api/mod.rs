@@ -3,6 +3,7 @@
 //! A handler decodes its request, makes one call to the engine and encodes what it says. Calls
 //! that Hull does not know yet are listed in [`refused`], so that nothing is missing in silence.
 
+mod bodies;
 #[cfg(test)]
 mod compat;
 mod containers;

@@ -11,6 +11,7 @@ pub(crate) mod error;
 pub(crate) mod filters;
 pub(crate) mod frame;
 pub(crate) mod hijack;
+pub(crate) mod json;
 pub(crate) mod query;
 pub(crate) mod reply;
 pub(crate) mod request;

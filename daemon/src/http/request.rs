@@ -2,15 +2,15 @@
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Limited};
-use hyper::HeaderMap;
 use hyper::body::Body;
 use hyper::header::{CONTENT_TYPE, HeaderName, UPGRADE};
-use serde::de::DeserializeOwned;
+use hyper::{HeaderMap, StatusCode};
 use tokio_util::sync::CancellationToken;
 
 use super::ApiError;
 use super::body::Upload;
 use super::filters::Filters;
+use super::json::{self, BodyError, Shape};
 use super::query::Query;
 use super::route::Params;
 use super::version::ApiVersion;
@@ -54,19 +54,38 @@ impl Request {
     }
 
     /// The body, which must be there.
-    pub(crate) async fn json<T: DeserializeOwned>(&mut self) -> Result<T, ApiError> {
-        self.optional_json()
-            .await?
-            .ok_or_else(|| invalid("got EOF while reading request body"))
+    pub(crate) async fn json<T: Shape>(&mut self) -> Result<T, ApiError> {
+        let message = "invalid JSON: got EOF while reading request body";
+        let body = self.optional_json().await?;
+        body.ok_or_else(|| ApiError::bad_request(message))
+    }
+
+    /// The body, or what stands for none where none was sent.
+    pub(crate) async fn json_or_default<T: Shape + Default>(&mut self) -> Result<T, ApiError> {
+        match self.body.is_end_stream() {
+            true => Ok(self.optional_json().await?.unwrap_or_default()),
+            false => self.json().await,
+        }
+    }
+
+    /// The body of a call where Docker does not look at its media type, and tells what is wrong with
+    /// it as an error of its own.
+    pub(crate) async fn unchecked_json<T: Shape>(&mut self) -> Result<T, ApiError> {
+        let bytes = read(&mut self.body).await?;
+        let why = match json::decode(&bytes) {
+            Ok(Some(body)) => return Ok(body),
+            Ok(None) => "EOF".to_owned(),
+            Err(BodyError::Invalid(why)) => why,
+            Err(error @ BodyError::MoreFollows) => error.to_string(),
+        };
+        Err(ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, why))
     }
 
     /// The body, or `None` where there is none at all.
-    pub(crate) async fn optional_json<T: DeserializeOwned>(
-        &mut self,
-    ) -> Result<Option<T>, ApiError> {
+    pub(crate) async fn optional_json<T: Shape>(&mut self) -> Result<Option<T>, ApiError> {
         check_content_type(self.header(&CONTENT_TYPE), self.body.is_end_stream())?;
         let bytes = read(&mut self.body).await?;
-        decode(&bytes)
+        json::decode(&bytes).map_err(|error| ApiError::bad_request(error.to_string()))
     }
 }
 
@@ -90,24 +109,6 @@ fn check_content_type(given: Option<&str>, empty: bool) -> Result<(), ApiError> 
     )))
 }
 
-fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<Option<T>, ApiError> {
-    if bytes.iter().all(u8::is_ascii_whitespace) {
-        return Ok(None);
-    }
-    match serde_json::from_slice(bytes) {
-        Ok(value) => Ok(Some(value)),
-        Err(e) if e.is_eof() => Err(invalid("unexpected EOF")),
-        Err(e) if e.is_syntax() && e.to_string().starts_with("trailing characters") => {
-            Err(ApiError::bad_request("unexpected content after JSON"))
-        }
-        Err(e) => Err(invalid(&e.to_string())),
-    }
-}
-
-fn invalid(why: &str) -> ApiError {
-    ApiError::bad_request(format!("invalid JSON: {why}"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -123,20 +124,6 @@ mod tests {
                 .unwrap_err()
                 .message,
             "unsupported Content-Type header (text/plain): must be 'application/json'"
-        );
-    }
-
-    #[test]
-    fn broken_json_is_named() {
-        let check = |text: &str| decode::<Vec<u8>>(text.as_bytes()).map_err(|e| e.message);
-        assert_eq!(check("[1]\n"), Ok(Some(vec![1])));
-        assert_eq!(check(" \n"), Ok(None));
-        assert_eq!(check("[1"), Err("invalid JSON: unexpected EOF".into()));
-        assert_eq!(check("[1] x"), Err("unexpected content after JSON".into()));
-        assert!(
-            check("{}")
-                .unwrap_err()
-                .starts_with("invalid JSON: invalid type: map")
         );
     }
 }

@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::*;
 use crate::http::frame::tests::decode;
 use crate::http::hijack::Hijack;
+use crate::http::json::{Kind, Shape};
 use crate::listen::{Group, Host};
 use crate::stream::{Framing, carry};
 
@@ -51,6 +52,11 @@ impl Process {
         }
         all
     }
+}
+
+impl Shape for serde_json::Value {
+    const KIND: Kind = Kind::Any;
+    const NAME: &'static str = "";
 }
 
 async fn attach(app: Fake, mut request: Request) -> Result<Reply, ApiError> {
