@@ -61,11 +61,25 @@ impl Framing {
     }
 
     pub(crate) fn encode(self, stream: StdStream, bytes: Bytes) -> Bytes {
-        match (self, stream) {
-            (Self::Raw, _) => bytes,
-            (Self::Multiplexed, StdStream::Stdout) => frame::encode(FrameStream::Stdout, &bytes),
-            (Self::Multiplexed, StdStream::Stderr) => frame::encode(FrameStream::Stderr, &bytes),
+        match self {
+            Self::Raw => bytes,
+            Self::Multiplexed => frame::encode(channel(stream), &bytes),
         }
+    }
+
+    /// Adds what is sent of these bytes to `out`.
+    pub(crate) fn append(self, stream: StdStream, bytes: &[u8], out: &mut BytesMut) {
+        match self {
+            Self::Raw => out.extend_from_slice(bytes),
+            Self::Multiplexed => frame::append(channel(stream), bytes, out),
+        }
+    }
+}
+
+fn channel(stream: StdStream) -> FrameStream {
+    match stream {
+        StdStream::Stdout => FrameStream::Stdout,
+        StdStream::Stderr => FrameStream::Stderr,
     }
 }
 

@@ -81,7 +81,9 @@ fn copy_what_changed(original: &Path, copy: &Path) {
         |to: fs::Metadata| to.len() == from.len() && to.modified().ok() == from.modified().ok();
     if !copy.metadata().is_ok_and(same) {
         // Aside, so that nobody ever runs half of it.
-        let aside = copy.with_added_extension(std::process::id().to_string());
+        let mut aside = copy.as_os_str().to_owned();
+        aside.push(format!(".{}", std::process::id()));
+        let aside = PathBuf::from(aside);
         fs::copy(original, &aside).unwrap_or_else(|e| panic!("{}: {e}", aside.display()));
         let written = fs::File::open(&aside).unwrap();
         written.set_modified(from.modified().unwrap()).unwrap();

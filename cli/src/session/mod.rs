@@ -10,11 +10,14 @@
 //! until the daemon ends it.
 
 pub(crate) mod resize;
+mod show;
 pub(crate) mod signals;
+
+pub(crate) use show::show;
 
 use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
-use crate::api::{Channel, Chunks, Demux, Error, Hijacked, StreamKind};
+use crate::api::{Chunks, Hijacked};
 use crate::failure::Failure;
 use crate::session::signals::Caught;
 use crate::terminal::detach::{DetachKeys, Scanner};
@@ -150,44 +153,4 @@ async fn carry(
     }
     drop(writer.shutdown().await);
     Ended::Closed
-}
-
-/// The daemon's output to ours.
-pub(crate) async fn show(
-    mut chunks: Chunks,
-    kind: StreamKind,
-    output: Output,
-) -> Result<(), Failure> {
-    let mut stdout = tokio::io::stdout();
-    let mut stderr = tokio::io::stderr();
-    let mut demux = Demux::new();
-    let mut told = Vec::new();
-    while let Some(chunk) = chunks.next().await? {
-        if kind == StreamKind::Raw {
-            stdout.write_all(&chunk).await?;
-        } else {
-            let mut bytes: &[u8] = &chunk;
-            while let Some((channel, payload)) = demux.next(&mut bytes).map_err(Error::from)? {
-                match channel {
-                    Channel::Out if output.stdout => stdout.write_all(payload).await?,
-                    Channel::Err if output.stderr => stderr.write_all(payload).await?,
-                    Channel::Out | Channel::Err => {}
-                    Channel::System => told.extend_from_slice(payload),
-                }
-            }
-        }
-        stdout.flush().await?;
-        stderr.flush().await?;
-    }
-    if !told.is_empty() {
-        let message = format!(
-            "error from daemon in stream: {}",
-            String::from_utf8_lossy(&told)
-        );
-        return Err(Failure::new(message));
-    }
-    if kind == StreamKind::Multiplexed {
-        demux.finish().map_err(Error::from)?;
-    }
-    Ok(())
 }

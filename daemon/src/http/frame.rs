@@ -18,16 +18,21 @@ pub(crate) enum FrameStream {
     Stderr = 2,
 }
 
-/// One frame. An empty payload makes no frame: some clients take it for the end.
+/// One frame.
 pub(crate) fn encode(stream: FrameStream, payload: &[u8]) -> Bytes {
     let mut out = BytesMut::with_capacity(HEADER + payload.len());
+    append(stream, payload, &mut out);
+    out.freeze()
+}
+
+/// Adds one. An empty payload makes no frame: some clients take it for the end.
+pub(crate) fn append(stream: FrameStream, payload: &[u8], out: &mut BytesMut) {
     for part in payload.chunks(u32::MAX as usize) {
         out.put_u8(stream as u8);
         out.put_bytes(0, 3);
         out.put_u32(part.len() as u32);
         out.put_slice(part);
     }
-    out.freeze()
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Streams: attach, exec and logs.
 
 use std::str::FromStr;
+use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use tokio::sync::mpsc;
@@ -148,7 +149,49 @@ pub struct LogStream {
     /// Whether the container has a terminal: then the lines are not framed on the wire.
     pub tty: bool,
     /// Ends after the last line, or when a followed container ends.
-    pub lines: mpsc::Receiver<Result<LogLine, EngineError>>,
+    pub lines: LogLines,
+}
+
+/// Lines, which come in batches: as many as are there when the first of them is.
+#[derive(Debug)]
+pub struct LogLines {
+    batches: mpsc::Receiver<Result<Vec<LogLine>, EngineError>>,
+    /// Of a batch whose first line has been received by itself.
+    left: std::vec::IntoIter<LogLine>,
+}
+
+impl LogLines {
+    pub(crate) fn new(batches: mpsc::Receiver<Result<Vec<LogLine>, EngineError>>) -> Self {
+        Self {
+            batches,
+            left: Vec::new().into_iter(),
+        }
+    }
+
+    /// The next line.
+    pub async fn recv(&mut self) -> Option<Result<LogLine, EngineError>> {
+        loop {
+            if let Some(line) = self.left.next() {
+                return Some(Ok(line));
+            }
+            match self.batches.recv().await? {
+                Ok(batch) => self.left = batch.into_iter(),
+                Err(error) => return Some(Err(error)),
+            }
+        }
+    }
+
+    /// The lines that are there, at least one.
+    pub fn poll_batch(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Vec<LogLine>, EngineError>>> {
+        if self.left.len() > 0 {
+            let left = std::mem::take(&mut self.left);
+            return Poll::Ready(Some(Ok(left.collect())));
+        }
+        self.batches.poll_recv(cx)
+    }
 }
 
 #[cfg(test)]

@@ -12,8 +12,8 @@ mod transfer;
 mod view;
 
 pub use attach::{
-    AttachOptions, Attachment, DetachKeys, LogLine, LogOptions, LogStream, OutputFrame, Replay,
-    StdStream, Tail,
+    AttachOptions, Attachment, DetachKeys, LogLine, LogLines, LogOptions, LogStream, OutputFrame,
+    Replay, StdStream, Tail,
 };
 pub use exec::{ExecInspect, ExecSpec, ExecStart, ExecStarted};
 pub use filter::{Filters, ListOptions};

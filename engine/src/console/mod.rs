@@ -22,15 +22,17 @@ pub(crate) use client::{Audience, Prelude, client_pair};
 pub(crate) use input::{AtEnd, DetachScan, Typed, feed, relay};
 pub(crate) use pump::{Sink, drain, pump};
 
-use crate::api::{LogLine, LogOptions, OutputFrame, StdStream, Tail};
+use crate::api::{LogLine, LogLines, LogOptions, OutputFrame, StdStream, Tail};
 use crate::error::EngineError;
 use crate::id::ContainerId;
 use crate::log::{Attributes, Log, LogReader, LogWriter, Run, Selection, Shelf};
 
 /// How many pieces of input wait for a guest.
 const INPUT_QUEUE: usize = 16;
-/// How many lines are read ahead of a client.
-const READ_AHEAD: usize = 64;
+/// How many batches of lines are read ahead of a client, and how much text one has, unless one line
+/// is longer.
+const READ_AHEAD: usize = 2;
+const BATCH: usize = 64 << 10;
 
 /// How far a log is written, and whether more may come.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -141,7 +143,7 @@ impl Console {
         &self,
         options: LogOptions,
         closing: CancellationToken,
-    ) -> Result<mpsc::Receiver<Result<LogLine, EngineError>>, EngineError> {
+    ) -> Result<LogLines, EngineError> {
         let Log::Files(shelf) = &self.log else {
             return Err(EngineError::NoLog);
         };
@@ -159,7 +161,7 @@ impl Console {
                 let _ = sender.send(Err(EngineError::Log { id, source })).await;
             }
         });
-        Ok(receiver)
+        Ok(LogLines::new(receiver))
     }
 
     /// All of the log up to `length`, as it was written, and what was held back of it.
@@ -195,39 +197,31 @@ async fn send_lines(
     shelf: &Arc<Shelf>,
     mut progress: watch::Receiver<Progress>,
     options: LogOptions,
-    sender: &mpsc::Sender<Result<LogLine, EngineError>>,
+    sender: &mpsc::Sender<Result<Vec<LogLine>, EngineError>>,
 ) -> std::io::Result<()> {
-    let LogOptions {
-        follow,
-        timestamps,
-        details,
-        tail,
-        ..
-    } = options;
+    let (follow, tail) = (options.follow, options.tail);
     let selection = Selection(options);
     let mut now = *progress.borrow_and_update();
     let mut reader = LogReader::open(shelf.clone(), now.length, tail).await?;
     let run = now.run;
     loop {
-        while let Some(line) = reader.next(now.length).await? {
-            if !selection.wants(&line) {
-                continue;
+        let (mut batch, mut size) = (Vec::new(), 0);
+        loop {
+            let line = reader.next(now.length).await?;
+            let is_last = line.is_none();
+            if let Some(line) = line.filter(|line| selection.wants(line)) {
+                let line = selection.shown(line);
+                size += line.bytes.len();
+                batch.push(line);
             }
-            let mut text = String::new();
-            if timestamps {
-                text = line.time.fixed() + " ";
+            if size >= BATCH || is_last && !batch.is_empty() {
+                size = 0;
+                if sender.send(Ok(std::mem::take(&mut batch))).await.is_err() {
+                    return Ok(());
+                }
             }
-            if details {
-                text += &line.details();
-            }
-            text += &line.log;
-            let line = LogLine {
-                stream: line.stream,
-                time: line.time,
-                bytes: text.into(),
-            };
-            if sender.send(Ok(line)).await.is_err() {
-                return Ok(());
+            if is_last {
+                break;
             }
         }
         if !follow || !now.live || now.run != run || progress.changed().await.is_err() {

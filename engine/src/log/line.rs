@@ -9,20 +9,19 @@ use crate::time::Timestamp;
 
 /// One JSON object.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "Stored")]
 pub(crate) struct Line {
     /// What was written; bytes that are not UTF-8 are replaced, as Docker does.
     pub(crate) log: String,
     #[serde(with = "stream_name")]
     pub(crate) stream: StdStream,
     /// What the user wants to be told with each line: labels, variables, a tag.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) attrs: BTreeMap<String, String>,
     pub(crate) time: Timestamp,
     /// The offset after it in the guest's output.
-    #[serde(default)]
     pub(crate) end: u64,
     /// Where to read on when this is the last line.
-    #[serde(default)]
     pub(crate) from: u64,
     /// Only in the first line of a file that follows others.
     #[serde(flatten)]
@@ -30,12 +29,47 @@ pub(crate) struct Line {
 }
 
 /// What the files before said that may be gone.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct Seam {
     /// How many bytes of the log are before this file.
     pub(crate) at: u64,
     /// The offset after what is on disk of the stream that this line is not of.
     pub(crate) other: u64,
+}
+
+/// A line as it is read: a flattened seam would have every value of every line kept aside first,
+/// in case it is of the seam.
+#[derive(Deserialize)]
+struct Stored {
+    log: String,
+    #[serde(with = "stream_name")]
+    stream: StdStream,
+    #[serde(default)]
+    attrs: BTreeMap<String, String>,
+    time: Timestamp,
+    #[serde(default)]
+    end: u64,
+    #[serde(default)]
+    from: u64,
+    at: Option<u64>,
+    other: Option<u64>,
+}
+
+impl From<Stored> for Line {
+    fn from(stored: Stored) -> Self {
+        Self {
+            log: stored.log,
+            stream: stored.stream,
+            attrs: stored.attrs,
+            time: stored.time,
+            end: stored.end,
+            from: stored.from,
+            seam: stored
+                .at
+                .zip(stored.other)
+                .map(|(at, other)| Seam { at, other }),
+        }
+    }
 }
 
 impl Line {
@@ -78,23 +112,30 @@ fn escaped(text: &str) -> String {
 }
 
 mod stream_name {
-    use serde::{Deserialize, Deserializer, Serializer};
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
     use crate::api::StdStream;
 
+    #[derive(Serialize, Deserialize)]
+    #[serde(rename_all = "lowercase")]
+    enum Name {
+        Stdout,
+        Stderr,
+    }
+
     pub(super) fn serialize<S: Serializer>(stream: &StdStream, s: S) -> Result<S::Ok, S::Error> {
-        s.serialize_str(match stream {
-            StdStream::Stdout => "stdout",
-            StdStream::Stderr => "stderr",
-        })
+        let name = match stream {
+            StdStream::Stdout => Name::Stdout,
+            StdStream::Stderr => Name::Stderr,
+        };
+        name.serialize(s)
     }
 
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<StdStream, D::Error> {
-        match String::deserialize(d)?.as_str() {
-            "stdout" => Ok(StdStream::Stdout),
-            "stderr" => Ok(StdStream::Stderr),
-            other => Err(serde::de::Error::custom(format!("unknown stream {other}"))),
-        }
+        Ok(match Name::deserialize(d)? {
+            Name::Stdout => StdStream::Stdout,
+            Name::Stderr => StdStream::Stderr,
+        })
     }
 }
 

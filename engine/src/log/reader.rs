@@ -10,9 +10,9 @@ use tokio::io::{AsyncReadExt, AsyncSeekExt};
 
 use super::Line;
 use super::shelf::{OpenPart, Shelf};
-use crate::api::{LogOptions, StdStream, Tail};
+use crate::api::{LogLine, LogOptions, StdStream, Tail};
 
-const CHUNK: usize = 64 << 10;
+const CHUNK: usize = 256 << 10;
 /// A line holds 16 KiB, and 256 KiB of attributes, each byte of which takes at most six as JSON.
 pub(super) const LONGEST: usize = 2 << 20;
 
@@ -31,6 +31,26 @@ impl Selection {
             && options.since.is_none_or(|since| line.time >= since)
             && options.until.is_none_or(|until| line.time <= until)
     }
+
+    /// A line as it is sent: with its time and its attributes, if they are asked for.
+    pub(crate) fn shown(&self, line: Line) -> LogLine {
+        let mut text = String::new();
+        if self.0.timestamps {
+            text = line.time.fixed() + " ";
+        }
+        if self.0.details {
+            text += &line.details();
+        }
+        let text = match text.is_empty() {
+            true => line.log,
+            false => text + &line.log,
+        };
+        LogLine {
+            stream: line.stream,
+            time: line.time,
+            bytes: text.into(),
+        }
+    }
 }
 
 /// A place in a log.
@@ -43,6 +63,8 @@ pub(crate) struct LogReader {
     /// Read so far, whole lines or not.
     at: u64,
     buffer: Vec<u8>,
+    /// How much of the buffer has been given away.
+    given: usize,
 }
 
 impl LogReader {
@@ -54,6 +76,7 @@ impl LogReader {
             file: None,
             at: 0,
             buffer: Vec::new(),
+            given: 0,
         };
         match tail {
             Tail::All => {}
@@ -99,9 +122,10 @@ impl LogReader {
     /// The next line that ends before `length`, the bytes of whole lines there are.
     pub(crate) async fn next(&mut self, length: u64) -> std::io::Result<Option<Line>> {
         loop {
-            if let Some(feed) = self.buffer.iter().position(|b| *b == b'\n') {
-                let line = Line::parse(&self.buffer[..feed]);
-                self.buffer.drain(..=feed);
+            let rest = self.buffer.get(self.given..).unwrap_or_default();
+            if let Some(feed) = memchr::memchr(b'\n', rest) {
+                let line = Line::parse(rest.get(..feed).unwrap_or_default());
+                self.given += feed + 1;
                 match line {
                     Some(line) => return Ok(Some(line)),
                     // Damaged, or of another program's making: nothing that can be shown.
@@ -112,15 +136,17 @@ impl LogReader {
             if left == 0 {
                 return Ok(None);
             }
+            self.buffer.drain(..self.given);
+            self.given = 0;
             if self.buffer.len() > LONGEST {
                 self.buffer.clear();
             }
             let read = match &mut self.file {
                 Some(file) => {
-                    let mut chunk = vec![0; usize::try_from(left).unwrap_or(CHUNK).min(CHUNK)];
-                    let read = file.read(&mut chunk).await?;
+                    self.buffer.reserve(CHUNK);
+                    let wanted = left.min(CHUNK as u64);
+                    let read = file.take(wanted).read_buf(&mut self.buffer).await?;
                     self.at += read as u64;
-                    self.buffer.extend_from_slice(&chunk[..read]);
                     read
                 }
                 None => 0,
@@ -135,6 +161,7 @@ impl LogReader {
     /// Goes on to the next file.
     async fn turn(&mut self) -> std::io::Result<bool> {
         self.buffer.clear();
+        self.given = 0;
         if self.parts.is_empty() {
             self.parts = self.shelf.open_from(self.at)?.into();
             // The one that has just been read, or one of which all is known.

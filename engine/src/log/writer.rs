@@ -180,7 +180,7 @@ impl FileWriter {
             }
             let rest = &record.bytes[at..];
             let room = LONGEST - held.bytes.len();
-            let (take, complete) = match rest.iter().take(room).position(|b| *b == b'\n') {
+            let (take, complete) = match memchr::memchr(b'\n', rest.get(..room).unwrap_or(rest)) {
                 Some(feed) => (feed + 1, true),
                 None if rest.len() >= room => (on_boundary(rest, room), true),
                 None => (rest.len(), false),

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use futures_util::{Stream, stream};
 use hull_engine::Timestamp;
 use hull_engine::api::{LogOptions, LogStream, StdStream, Tail};
@@ -61,16 +61,20 @@ fn encode(
     framing: Framing,
 ) -> impl Stream<Item = Result<Bytes, io::Error>> + Send {
     stream::poll_fn(move |cx| {
-        log.lines.poll_recv(cx).map(|line| {
-            line.map(|line| {
-                Ok(match line {
-                    Ok(line) => framing.encode(line.stream, line.bytes),
-                    Err(error) => {
-                        let text = format!("Error grabbing logs: {error}\n");
-                        framing.encode(StdStream::Stderr, text.into())
+        log.lines.poll_batch(cx).map(|batch| {
+            let mut bytes = BytesMut::new();
+            match batch? {
+                Ok(lines) => {
+                    for line in lines {
+                        framing.append(line.stream, &line.bytes, &mut bytes);
                     }
-                })
-            })
+                }
+                Err(error) => {
+                    let text = format!("Error grabbing logs: {error}\n");
+                    framing.append(StdStream::Stderr, text.as_bytes(), &mut bytes);
+                }
+            }
+            Some(Ok(bytes.freeze()))
         })
     })
 }

@@ -2,7 +2,7 @@
 //! bench containers`: same machine, same run, same image.
 //!
 //! ```text
-//! hull-bench [--containers N] [--mebibytes N] [--peers DIR] ENGINE…
+//! hull-bench [--idle N] [--listed N] [--mebibytes N] [--peers DIR] ENGINE…
 //! ```
 //!
 //! The peers' programs may be in `DIR`, laid out as Debian's packages are. Each engine gets folders
@@ -15,12 +15,12 @@ mod rows;
 use std::path::PathBuf;
 
 use engine::{Engine, Kind};
+use rows::Amounts;
 
 /// What is asked of this program.
 #[derive(Debug)]
 struct Asked {
-    containers: usize,
-    mebibytes: u64,
+    amounts: Amounts,
     peers: Option<PathBuf>,
     engines: Vec<Kind>,
 }
@@ -28,8 +28,11 @@ struct Asked {
 impl Asked {
     fn read(mut words: impl Iterator<Item = String>) -> Self {
         let mut asked = Self {
-            containers: 200,
-            mebibytes: 1024,
+            amounts: Amounts {
+                idle: 200,
+                listed: 201,
+                mebibytes: 1024,
+            },
             peers: None,
             engines: Vec::new(),
         };
@@ -40,13 +43,19 @@ impl Asked {
                     .unwrap_or_else(|| panic!("{word} needs a value"))
             };
             match word.as_str() {
-                "--containers" => asked.containers = value().parse().expect("a number"),
-                "--mebibytes" => asked.mebibytes = value().parse().expect("a number"),
+                "--idle" => asked.amounts.idle = value().parse().expect("a number"),
+                "--listed" => asked.amounts.listed = value().parse().expect("a number"),
+                "--mebibytes" => asked.amounts.mebibytes = value().parse().expect("a number"),
                 "--peers" => asked.peers = Some(value().into()),
                 name => asked.engines.push(name.parse().expect("an engine")),
             }
         }
         assert!(!asked.engines.is_empty(), "which engines?");
+        // The first one is there for `exec` and runs, too.
+        assert!(
+            asked.amounts.listed > asked.amounts.idle,
+            "more are listed than run"
+        );
         asked
     }
 }
@@ -56,7 +65,7 @@ fn main() {
     let peers = asked.peers.as_deref().map(hull_tests::near);
     for kind in &asked.engines {
         let engine = Engine::start(*kind, peers.as_deref());
-        rows::measure(&engine, asked.containers, asked.mebibytes, |row, value| {
+        rows::measure(&engine, asked.amounts, |row, value| {
             println!("{} {row} {value:.4}", kind.name());
         });
     }

@@ -10,13 +10,19 @@ const ROUNDS: usize = 5;
 /// What an idle container runs: nothing, for a day.
 const IDLE: [&str; 3] = ["busybox", "sleep", "100000"];
 
+/// How much is made for the rows that need much.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Amounts {
+    /// Containers that run at the same time.
+    pub(crate) idle: usize,
+    /// Containers that are listed.
+    pub(crate) listed: usize,
+    /// The log, and the file that is copied.
+    pub(crate) mebibytes: u64,
+}
+
 /// Measures every row, and tells each when it is known.
-pub(crate) fn measure(
-    engine: &Engine,
-    containers: usize,
-    mebibytes: u64,
-    mut tell: impl FnMut(&str, f64),
-) {
+pub(crate) fn measure(engine: &Engine, amounts: Amounts, mut tell: impl FnMut(&str, f64)) {
     let start = |words: &[&str]| {
         let words = [&["run"][..], engine.without_network(), words].concat();
         engine.run(&words)
@@ -36,25 +42,28 @@ pub(crate) fn measure(
         }),
     );
 
-    logs(engine, &start, mebibytes, &mut tell);
-    copies(engine, &start, mebibytes, &mut tell);
+    logs(engine, &start, amounts.mebibytes, &mut tell);
+    copies(engine, &start, amounts.mebibytes, &mut tell);
 
     let before = available_kib();
-    for n in 1..=containers {
+    for n in 1..=amounts.idle {
         start(&[&["-d", "--name", &format!("idle{n}")][..], &IDLE].concat());
     }
     let taken = before.saturating_sub(available_kib());
-    tell("idle_kib", taken as f64 / containers as f64);
+    tell("idle_kib", taken as f64 / amounts.idle as f64);
+    for n in amounts.idle + 1..amounts.listed {
+        engine.run(&[&["create", "--name", &format!("idle{n}")][..], &IDLE].concat());
+    }
     tell(
         "ps_s",
         median(|| {
-            let listed = engine.run(&["ps", "-q"]);
-            assert_eq!(listed.lines().count(), containers + 1);
+            let listed = engine.run(&["ps", "-aq"]);
+            assert_eq!(listed.lines().count(), amounts.listed);
         }),
     );
-    for n in 0..=containers {
-        engine.run(&["rm", "-f", &format!("idle{n}")]);
-    }
+    let names: Vec<String> = (0..amounts.listed).map(|n| format!("idle{n}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    engine.run(&[&["rm", "-f"][..], &names].concat());
 }
 
 /// Lines of 64 bytes, as many as `mebibytes` hold, are written by a container and read back.
@@ -68,8 +77,10 @@ fn logs(
         "yes 0123456789012345678901234567890123456789012345678901234567890123 | head -n {}",
         (mebibytes << 20) / 65
     );
+    let started = Instant::now();
     start(&["-d", "--name", "diary", "busybox", "sh", "-c", &script]);
     engine.run(&["wait", "diary"]);
+    tell("log_written_s", started.elapsed().as_secs_f64());
     tell(
         "logs_s",
         once(|| {
