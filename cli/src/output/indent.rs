@@ -40,6 +40,12 @@ pub(crate) fn indent(json: &str) -> String {
     out
 }
 
+/// Without white space between its parts.
+pub(crate) fn compact(json: &str) -> String {
+    let parts = json.chars().filter_outside_strings();
+    parts.map(|(character, _)| character).collect()
+}
+
 fn line(out: &mut String, depth: usize) {
     out.push('\n');
     out.extend(std::iter::repeat_n("    ", depth));

@@ -1,57 +1,58 @@
 //! Lists: a table with headers, one JSON object a line, or a format of the user's.
 
+use super::go;
 use super::table;
-use super::template::{Subject, Template};
+use super::template::{ParseError, Template};
 use super::value::Value;
 use crate::failure::Failure;
 
 /// How a list is shown.
 #[derive(Debug)]
 pub(crate) struct Listing {
-    template: Template,
+    /// A format that cannot be read is told once there is something to show.
+    template: Result<Template, ParseError>,
     /// Columns are aligned and have headers.
     tabular: bool,
-    /// The rows' type, for messages.
-    subject: Subject,
+    /// The rows' type, by its Go name.
+    kind: &'static str,
 }
 
 impl Listing {
     /// From `--format`: nothing and `table` mean `default`, a table's format.
-    pub(crate) fn new(
-        format: Option<&str>,
-        default: &str,
-        kind: &'static str,
-    ) -> Result<Listing, Failure> {
-        let format = format.map(str::trim).filter(|format| !format.is_empty());
+    pub(crate) fn new(format: Option<&str>, default: &str, kind: &'static str) -> Listing {
         let (text, tabular) = match format {
-            None | Some("table") => (default, true),
+            None | Some("" | "table") => (default, true),
             Some("json") => ("{{json .}}", false),
-            Some(format) => match format.strip_prefix("table ") {
-                Some(columns) => (columns.trim(), true),
+            Some(format) => match format.strip_prefix("table") {
+                Some(columns) => (columns, true),
                 None => (format, false),
             },
         };
+        let text = text.trim_matches(' ');
         let text = text.replace("\\t", "\t").replace("\\n", "\n");
-        let template = Template::parse(&text)
-            .map_err(|error| Failure::new(format!("failed to parse template: {error}")))?;
-        Ok(Listing {
-            template,
+        Listing {
+            template: Template::parse(&text),
             tabular,
-            subject: Subject::Row(kind),
-        })
+            kind,
+        }
+    }
+
+    /// What the word `raw` stands for is of each list's own.
+    pub(crate) fn or_raw<'a>(format: Option<&'a str>, raw: &'a str) -> Option<&'a str> {
+        format.map(|format| if format == "raw" { raw } else { format })
     }
 
     /// A list of one field alone, as `-q` shows it.
-    pub(crate) fn plain(format: &str, kind: &'static str) -> Result<Listing, Failure> {
-        let listing = Listing::new(Some(format), "", kind)?;
-        Ok(Listing {
+    pub(crate) fn plain(format: &str, kind: &'static str) -> Listing {
+        Listing {
             tabular: false,
-            ..listing
-        })
+            ..Listing::new(Some(format), "", kind)
+        }
     }
 
     pub(crate) fn mentions(&self, field: &str) -> bool {
-        self.template.mentions(field)
+        let template = self.template.as_ref();
+        template.is_ok_and(|template| template.mentions(field))
     }
 
     /// The whole list's text. `headers` has the same fields as each row.
@@ -60,23 +61,30 @@ impl Listing {
         headers: &[(&str, &str)],
         rows: &[Value],
     ) -> Result<String, Failure> {
-        let failed = |error| Failure::new(format!("failed to execute template: {error}"));
+        self.render_kinds(headers, rows.iter().map(|row| (self.kind, row)))
+    }
+
+    /// A list whose rows have types of their own.
+    pub(crate) fn render_kinds<'a>(
+        &self,
+        headers: &[(&str, &str)],
+        rows: impl Iterator<Item = (&'static str, &'a Value)>,
+    ) -> Result<String, Failure> {
+        let failed = |error: &dyn std::fmt::Display| {
+            Failure::new(format!("template parsing error: {error}"))
+        };
+        let template = self.template.as_ref().map_err(|error| failed(error))?;
         let mut text = String::new();
         if self.tabular {
-            let headers = headers
-                .iter()
-                .map(|(name, header)| ((*name).into(), Value::text(*header)));
-            let headers = Value::Struct(headers.collect());
-            text.push_str(
-                &self
-                    .template
-                    .run_header(self.subject, &headers)
-                    .map_err(failed)?,
-            );
+            text.push_str(&template.run_header(headers));
             text.push('\n');
         }
-        for row in rows {
-            text.push_str(&self.template.run(self.subject, row).map_err(failed)?);
+        for (kind, row) in rows {
+            let row = match row {
+                Value::Struct(fields) => go::Value::row(kind, fields),
+                other => go::Value::plain(other),
+            };
+            text.push_str(&template.run(&row).map_err(|error| failed(&error))?);
             text.push('\n');
         }
         Ok(if self.tabular {
@@ -103,8 +111,8 @@ mod tests {
 
     fn render(format: Option<&str>) -> Result<String, String> {
         let headers = [("ID", "CONTAINER ID"), ("Name", "NAME")];
-        Listing::new(format, "{{.ID}}\\t{{.Name}}", "row")
-            .and_then(|listing| listing.render(&headers, &rows()))
+        Listing::new(format, "{{.ID}}\\t{{.Name}}", "row.Context")
+            .render(&headers, &rows())
             .map_err(|failure| failure.text)
     }
 
@@ -130,12 +138,12 @@ mod tests {
     fn bad_formats_are_refused() {
         assert_eq!(
             render(Some("{{.ID")).unwrap_err(),
-            "failed to parse template: template: :1: unclosed action"
+            "template parsing error: template: :1: unclosed action"
         );
         assert_eq!(
             render(Some("{{.Nope}}")).unwrap_err(),
-            "failed to execute template: template: :1:2: executing \"\" at <.Nope>: \
-             can't evaluate field Nope in type row"
+            "template parsing error: template: :1:2: executing \"\" at <.Nope>: \
+             can't evaluate field Nope in type *row.Context"
         );
     }
 }

@@ -6,12 +6,12 @@
 pub(crate) mod age;
 pub(crate) mod archive;
 pub(crate) mod filter;
+pub(crate) mod go;
 pub(crate) mod indent;
 pub(crate) mod listing;
 pub(crate) mod ports;
 pub(crate) mod progress;
 pub(crate) mod schema;
-pub(crate) mod shape;
 pub(crate) mod size;
 pub(crate) mod table;
 pub(crate) mod template;

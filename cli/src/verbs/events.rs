@@ -10,7 +10,7 @@ use crate::failure::Failure;
 use crate::moment;
 use crate::output::filter::{self, Filter};
 use crate::output::schema;
-use crate::output::template::{Subject, Template};
+use crate::output::template::Template;
 use crate::output::value::{Value, sorted};
 
 #[derive(Debug, clap::Args)]
@@ -30,7 +30,6 @@ pub(crate) struct Args {
 }
 
 const TYPE: &str = "events.Message";
-const SUBJECT: Subject = Subject::Row("*events.Message");
 /// The status of a format that cannot be used.
 const BAD_FORMAT: u8 = 64;
 
@@ -55,10 +54,9 @@ pub(crate) async fn run(args: &Args, client: &Client) -> Result<u8, Failure> {
     while let Some(line) = lines.next_line().await? {
         let event: Value =
             serde_json::from_slice(&line).map_err(|source| Error::Decode { source })?;
-        let event = schema::typed(TYPE, &event);
         let text = match &template {
             Some(template) => template
-                .run(SUBJECT, &event)
+                .run(&schema::typed(TYPE, &event).by_reference())
                 .map_err(|error| Failure::new(error.to_string()))?,
             None => plain(&event, &TimeZone::system()),
         };
@@ -78,8 +76,8 @@ fn template(format: Option<&str>) -> Result<Option<Template>, Failure> {
         Failure::new(format!("Error parsing format: {error}")).with_status(BAD_FORMAT)
     };
     let template = Template::parse(format).map_err(|error| bad(error.to_string()))?;
-    let nothing = schema::typed(TYPE, &Value::Struct(Vec::new()));
-    match template.run(SUBJECT, &nothing) {
+    let nothing = schema::typed(TYPE, &Value::Struct(Vec::new())).by_reference();
+    match template.run(&nothing) {
         Ok(_) => Ok(Some(template)),
         Err(error) => Err(bad(error.to_string())),
     }
@@ -91,8 +89,10 @@ fn plain(event: &Value, zone: &TimeZone) -> String {
     let field = |name| shown(event.field(name));
     let actor = event.field("Actor");
     let mut text = String::new();
-    let nanoseconds = match (event.field("TimeNano"), event.field("Time")) {
-        (Some(Value::Int(0)), Some(Value::Int(seconds))) => i128::from(*seconds) * 1_000_000_000,
+    let nanoseconds = match (event.field("timeNano"), event.field("time")) {
+        (None | Some(Value::Int(0)), Some(Value::Int(seconds))) => {
+            i128::from(*seconds) * 1_000_000_000
+        }
         (Some(Value::Int(nanoseconds)), _) => i128::from(*nanoseconds),
         _ => 0,
     };
@@ -105,7 +105,7 @@ fn plain(event: &Value, zone: &TimeZone) -> String {
     let id = shown(actor.and_then(|actor| actor.field("ID")));
     text.push_str(&format!("{} {} {id}", field("Type"), field("Action")));
     let attributes = match actor.and_then(|actor| actor.field("Attributes")) {
-        Some(Value::Map(entries)) if !entries.is_empty() => entries.as_slice(),
+        Some(Value::Struct(entries)) if !entries.is_empty() => entries.as_slice(),
         _ => return text,
     };
     let words = sorted(attributes).into_iter();
@@ -122,7 +122,7 @@ mod tests {
         "timeNano":1795940197378096035}"#;
 
     fn event(json: &str) -> Value {
-        schema::typed(TYPE, &serde_json::from_str(json).expect("valid JSON"))
+        serde_json::from_str(json).expect("valid JSON")
     }
 
     #[test]
@@ -158,7 +158,7 @@ mod tests {
             let template = template(Some(format)).expect("a format");
             template
                 .expect("one")
-                .run(SUBJECT, &event(EVENT))
+                .run(&schema::typed(TYPE, &event(EVENT)).by_reference())
                 .expect("text")
         };
         assert_eq!(

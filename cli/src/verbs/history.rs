@@ -57,7 +57,7 @@ const HEADERS: [(&str, &str); 6] = [
 ];
 
 pub(crate) async fn run(args: &Args, client: &Client) -> Result<u8, Failure> {
-    let listing = listing(args)?;
+    let listing = listing(args);
     let name = named::image(&args.image)?;
     let wanted = args.platform.as_deref().filter(|text| !text.is_empty());
     let wanted = wanted.map(platform::json).transpose()?;
@@ -72,8 +72,8 @@ pub(crate) async fn run(args: &Args, client: &Client) -> Result<u8, Failure> {
     Ok(0)
 }
 
-fn listing(args: &Args) -> Result<Listing, Failure> {
-    let kind = "history";
+fn listing(args: &Args) -> Listing {
+    let kind = "image.historyContext";
     let format = args.format.as_deref();
     if args.quiet && matches!(format, None | Some("" | "table")) {
         return Listing::plain("{{.ID}}", kind);

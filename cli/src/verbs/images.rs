@@ -40,6 +40,11 @@ pub(crate) struct Args {
 
 const NONE: &str = "<none>";
 
+/// What `--format raw` stands for.
+const RAW: &str = "repository: {{.Repository}}\\ntag: {{.Tag}}\\nimage_id: {{.ID}}\\ncreated_at: {{.CreatedAt}}\\nvirtual_size: {{.Size}}\\n";
+const RAW_WITH_DIGESTS: &str = "repository: {{.Repository}}\\ntag: {{.Tag}}\\ndigest: {{.Digest}}\\nimage_id: {{.ID}}\\ncreated_at: {{.CreatedAt}}\\nvirtual_size: {{.Size}}\\n";
+const RAW_QUIET: &str = "image_id: {{.ID}}";
+
 const TABLE: &str = "{{.Repository}}\\t{{.Tag}}\\t{{.ID}}\\t{{if .CreatedSince }}{{.CreatedSince}}{{else}}N/A{{end}}\\t{{.Size}}";
 const TABLE_WITH_DIGESTS: &str = "{{.Repository}}\\t{{.Tag}}\\t{{.Digest}}\\t{{.ID}}\\t{{if .CreatedSince }}{{.CreatedSince}}{{else}}N/A{{end}}\\t{{.Size}}";
 
@@ -58,7 +63,7 @@ pub(super) const HEADERS: [(&str, &str); 11] = [
 ];
 
 pub(crate) async fn run(args: &Args, client: &Client) -> Result<u8, Failure> {
-    let listing = listing(args)?;
+    let listing = listing(args);
     let mut filters = args.filter.clone();
     filters.extend(
         args.repository
@@ -84,9 +89,14 @@ pub(crate) async fn run(args: &Args, client: &Client) -> Result<u8, Failure> {
     Ok(0)
 }
 
-fn listing(args: &Args) -> Result<Listing, Failure> {
-    let kind = "image";
-    let format = args.format.as_deref();
+fn listing(args: &Args) -> Listing {
+    let kind = "formatter.imageContext";
+    let raw = match (args.quiet, args.digests) {
+        (true, _) => RAW_QUIET,
+        (false, true) => RAW_WITH_DIGESTS,
+        (false, false) => RAW,
+    };
+    let format = Listing::or_raw(args.format.as_deref(), raw);
     if args.quiet && matches!(format, None | Some("" | "table")) {
         return Listing::plain("{{.ID}}", kind);
     }
@@ -213,7 +223,7 @@ mod tests {
             ..ImageSummary::default()
         };
         let template = "{{.Repository}} {{.Tag}} {{.Digest}} {{.ID}}";
-        let listing = Listing::new(Some(template), TABLE, "image").expect("a format");
+        let listing = Listing::new(Some(template), TABLE, "image");
         let text = listing
             .render(&HEADERS, &rows(&image, with_digests, true))
             .expect("rows");

@@ -2,11 +2,12 @@
 
 use std::io::Write;
 
+use super::version;
 use crate::api::Client;
 use crate::failure::Failure;
-use crate::output::template::{Subject, Template};
-use crate::output::value::{Nil, Value};
-use crate::output::{shape, size};
+use crate::output::template::Template;
+use crate::output::value::Value;
+use crate::output::{schema, size};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -32,13 +33,17 @@ pub(crate) async fn run(args: &Args, client: &Client) -> Result<u8, Failure> {
     let json = client.get("/info", &[]).await?;
     let info: Value = serde_json::from_str(&json)
         .map_err(|error| Failure::new(format!("cannot read the daemon's answer: {error}")))?;
-    let info = shape::typed(info);
     let text = match template {
         Some(template) => {
-            template
-                .run(Subject::Json, &info)
-                .map_err(|error| Failure::new(format!("template parsing error: {error}")))?
-                + "\n"
+            let typed = schema::typed("system.dockerInfo", &with_client(info));
+            match template.run(&typed) {
+                Ok(text) => writeln!(std::io::stdout(), "{text}")?,
+                Err(error) => {
+                    writeln!(std::io::stdout(), "{}", error.written)?;
+                    return Err(Failure::new(error.to_string()));
+                }
+            }
+            return Ok(0);
         }
         None => describe(&info, &client.api_version()),
     };
@@ -52,6 +57,18 @@ pub(crate) async fn run(args: &Args, client: &Client) -> Result<u8, Failure> {
     Ok(0)
 }
 
+/// With what is known of this program, which a format can ask for too.
+fn with_client(info: Value) -> Value {
+    let (Value::Struct(mut fields), Value::Struct(mut client)) = (info, version::client(None))
+    else {
+        return Value::Null;
+    };
+    client.push(("Debug".into(), Value::Bool(false)));
+    client.push(("Plugins".into(), Value::List(Vec::new())));
+    fields.push(("ClientInfo".into(), Value::Struct(client)));
+    Value::Struct(fields)
+}
+
 fn describe(info: &Value, api: &str) -> String {
     let mut text = format!(
         "Client:\n Version:    {}\n API version: {api}\n\nServer:\n",
@@ -63,7 +80,7 @@ fn describe(info: &Value, api: &str) -> String {
         }
     };
     let plain = |name| {
-        field(info, name)
+        info.field(name)
             .map(ToString::to_string)
             .unwrap_or_default()
     };
@@ -104,7 +121,7 @@ fn describe(info: &Value, api: &str) -> String {
     ] {
         line(name, plain(key));
     }
-    if let Some(Value::Int(memory)) = field(info, "MemTotal") {
+    if let Some(Value::Int(memory)) = info.field("MemTotal") {
         line("Total Memory", size::binary(*memory));
     }
     for (name, key) in [
@@ -114,7 +131,7 @@ fn describe(info: &Value, api: &str) -> String {
     ] {
         line(name, plain(key));
     }
-    if let Some(Value::Bool(debug)) = field(info, "Debug") {
+    if let Some(Value::Bool(debug)) = info.field("Debug") {
         line("Debug Mode", debug.to_string());
     }
     text.push_str(&registries(info));
@@ -123,12 +140,12 @@ fn describe(info: &Value, api: &str) -> String {
 
 /// Registries that are asked without TLS, and those that are asked before Docker Hub.
 fn registries(info: &Value) -> String {
-    let Some(config) = field(info, "RegistryConfig") else {
+    let Some(config) = info.field("RegistryConfig") else {
         return String::new();
     };
     let mut insecure = Vec::new();
-    if let Some(Value::Map(indexes) | Value::Struct(indexes)) = field(config, "IndexConfigs") {
-        let lax = |index: &Value| matches!(field(index, "Secure"), Some(Value::Bool(false)));
+    if let Some(Value::Struct(indexes)) = config.field("IndexConfigs") {
+        let lax = |index: &Value| matches!(index.field("Secure"), Some(Value::Bool(false)));
         let named = indexes.iter().filter(|(_, index)| lax(index));
         insecure.extend(named.map(|(name, _)| name.clone()));
     }
@@ -147,19 +164,8 @@ fn registries(info: &Value) -> String {
     text
 }
 
-fn field<'a>(info: &'a Value, name: &str) -> Option<&'a Value> {
-    let Value::Struct(fields) = info else {
-        return None;
-    };
-    let value = fields
-        .iter()
-        .find(|(key, _)| key == name)
-        .map(|(_, value)| value);
-    value.filter(|value| !matches!(value, Value::Nil(Nil::List | Nil::Missing)))
-}
-
 fn list<'a>(info: &'a Value, name: &str) -> &'a [Value] {
-    match field(info, name) {
+    match info.field(name) {
         Some(Value::List(items)) => items,
         _ => &[],
     }

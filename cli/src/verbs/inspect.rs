@@ -1,16 +1,18 @@
 //! `hull inspect`: all that is known of containers and images.
 //!
-//! Without a format it is the daemon's own JSON, indented. With one, each object is decoded
-//! and run through the template.
+//! Without a format it is the daemon's own JSON, indented. With one, each object is read as Docker's
+//! type and run through the template; where that fails, as plain JSON, which also has what the
+//! type has not.
 
 use std::io::Write;
 
 use super::named;
 use crate::api::{Client, Error};
 use crate::failure::Failure;
-use crate::output::indent::indent;
-use crate::output::shape;
-use crate::output::template::{Subject, Template};
+use crate::output::go::plain::plain;
+use crate::output::indent::{compact, indent};
+use crate::output::schema;
+use crate::output::template::Template;
 use crate::output::value::Value;
 use crate::spec::platform;
 
@@ -106,20 +108,18 @@ pub(crate) async fn run(args: &Args, client: &Client) -> Result<u8, Failure> {
     let wanted = args.platform.as_deref().filter(|text| !text.is_empty());
     let wanted = wanted.map(platform::json).transpose()?;
     let mut found = Vec::new();
-    let mut complaints = Vec::new();
     for name in &args.names {
         match find(args, client, kind, wanted.as_deref(), name).await {
-            Ok(object) => found.push(object),
+            Ok(object) => found.push(Ok(object)),
             Err(error) if error.is_unreachable() => return Err(error.into()),
             Err(error) if error.is_not_found() && kind.is_none() => {
-                complaints.push(format!("Error: No such object: {name}"));
+                found.push(Err(format!("Error: No such object: {name}")));
             }
-            Err(error) => complaints.push(error.to_string()),
+            Err(error) => found.push(Err(error.to_string())),
         }
     }
-    let (text, bad) = shown.render(&found);
+    let (text, complaints) = shown.render(&found);
     std::io::stdout().write_all(text.as_bytes())?;
-    complaints.extend(bad);
     if complaints.is_empty() {
         Ok(0)
     } else {
@@ -134,7 +134,7 @@ async fn find(
     kind: Option<Kind>,
     platform: Option<&str>,
     name: &str,
-) -> Result<String, Error> {
+) -> Result<Found, Error> {
     let sizes: &[(&str, &str)] = if args.size { &[("size", "1")] } else { &[] };
     if kind != Some(Kind::Image) {
         let container = async {
@@ -147,19 +147,34 @@ async fn find(
         };
         match container.await {
             Err(error) if error.is_not_found() && kind.is_none() => {}
-            outcome => return outcome,
+            outcome => {
+                return outcome.map(|json| Found {
+                    json,
+                    of: CONTAINER,
+                });
+            }
         }
     }
     let query: Vec<_> = platform.iter().map(|json| ("platform", *json)).collect();
-    client
-        .get(&format!("/images/{}/json", named::image(name)?), &query)
-        .await
+    let path = format!("/images/{}/json", named::image(name)?);
+    let json = client.get(&path, &query).await?;
+    Ok(Found { json, of: IMAGE })
+}
+
+const CONTAINER: &str = "container.InspectResponse";
+const IMAGE: &str = "image.InspectResponse";
+
+/// What the daemon says of an object, and Docker's type for it.
+#[derive(Debug, Clone)]
+struct Found {
+    json: String,
+    of: &'static str,
 }
 
 enum Shown {
     Indented,
-    /// One compact object a line.
-    Lines,
+    /// All in one compact list.
+    Compact,
     Template(Template),
 }
 
@@ -167,7 +182,7 @@ impl Shown {
     fn new(format: Option<&str>) -> Result<Shown, Failure> {
         match format {
             None | Some("") => Ok(Shown::Indented),
-            Some("json") => Ok(Shown::Lines),
+            Some("json") => Ok(Shown::Compact),
             Some(format) => match Template::parse(format) {
                 Ok(template) => Ok(Shown::Template(template)),
                 Err(error) => Err(Failure::new(format!("template parsing error: {error}"))
@@ -176,54 +191,86 @@ impl Shown {
         }
     }
 
-    /// What goes to stdout, and the complaint about an object that the format does not fit.
-    fn render(&self, objects: &[String]) -> (String, Option<String>) {
+    /// What goes to stdout, and the complaints, in the order in which the objects were named: one
+    /// about each that was not found or that the format does not fit.
+    fn render(&self, objects: &[Result<Found, String>]) -> (String, Vec<String>) {
+        let found = || objects.iter().flatten().map(|found| found.json.as_str());
+        let missing = || objects.iter().filter_map(|object| object.clone().err());
         match self {
-            Shown::Indented if objects.is_empty() => ("[]\n".into(), None),
-            Shown::Indented => (
-                format!("{}\n", indent(&format!("[{}]", objects.join(",")))),
-                None,
-            ),
-            Shown::Lines => {
-                let compact: Vec<String> = objects
-                    .iter()
-                    .map(|json| decode(json).map_or_else(|| json.clone(), |value| value.to_json()))
-                    .collect();
-                (format!("{}\n", compact.join("\n")), None)
+            Shown::Indented => {
+                let text = indent(&format!("[{}]", found().collect::<Vec<_>>().join(",")));
+                (format!("{text}\n"), missing().collect())
+            }
+            Shown::Compact => {
+                let all: Vec<String> = found().map(compact).collect();
+                (format!("[{}]\n", all.join(",")), missing().collect())
             }
             Shown::Template(template) => {
                 let mut text = String::new();
-                for json in objects {
-                    let Some(value) = decode(json) else {
-                        return (text, Some("unable to read inspect data".into()));
+                let mut complaints = Vec::new();
+                let mut keys = Keys::Optional;
+                for object in objects {
+                    let line = match object {
+                        Ok(found) => run_over(template, found, &mut keys),
+                        Err(complaint) => Err(complaint.clone()),
                     };
-                    match template.run(Subject::Json, &value) {
+                    match line {
                         Ok(line) => {
                             text.push_str(&line);
                             text.push('\n');
                         }
-                        Err(error) => {
-                            let text = if text.is_empty() { "\n".into() } else { text };
-                            return (text, Some(format!("template parsing error: {error}")));
-                        }
+                        Err(complaint) => complaints.push(complaint),
                     }
                 }
-                (if text.is_empty() { "\n".into() } else { text }, None)
+                if text.is_empty() {
+                    text.push('\n');
+                }
+                (text, complaints)
             }
         }
     }
 }
 
-fn decode(json: &str) -> Option<Value> {
-    serde_json::from_str(json).ok().map(shape::typed)
+/// What becomes of a key that a map does not have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Keys {
+    Optional,
+    /// For good, once plain JSON was looked into: Docker has it so.
+    Required,
+}
+
+/// A format was written for Docker's type; what that has not may be in the plain JSON, whose
+/// complaint is the one to tell.
+fn run_over(template: &Template, found: &Found, keys: &mut Keys) -> Result<String, String> {
+    let json: Value =
+        serde_json::from_str(&found.json).map_err(|_| "unable to read inspect data".to_owned())?;
+    let typed = schema::typed(found.of, &json);
+    let text = match keys {
+        Keys::Optional => template.run(&typed),
+        Keys::Required => template.run_strictly(&typed),
+    };
+    if let Ok(text) = text {
+        return Ok(text);
+    }
+    *keys = Keys::Required;
+    let plain = plain(&found.json).ok_or("unable to read inspect data")?;
+    template
+        .run_strictly(&plain)
+        .map_err(|error| format!("template parsing error: {error}"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn render(format: Option<&str>, objects: &[&str]) -> (String, Option<String>) {
-        let objects: Vec<String> = objects.iter().map(|object| (*object).to_owned()).collect();
+    fn render(format: Option<&str>, objects: &[&str]) -> (String, Vec<String>) {
+        let found = |json: &&str| {
+            Ok(Found {
+                json: (*json).to_owned(),
+                of: CONTAINER,
+            })
+        };
+        let objects: Vec<_> = objects.iter().map(found).collect();
         Shown::new(format).expect("a format").render(&objects)
     }
 
@@ -244,12 +291,98 @@ mod tests {
         assert_eq!(render(Some("{{.Id}}"), &[]).0, "\n");
         assert_eq!(
             render(Some("json"), &[r#"{ "Id": "a" }"#]).0,
-            "{\"Id\":\"a\"}\n"
+            "[{\"Id\":\"a\"}]\n"
         );
+        assert_eq!(render(Some("json"), &[]).0, "[]\n");
         let (text, complaint) = render(Some("{{.Nope}}"), &[r#"{"Id":"a"}"#]);
         assert_eq!(text, "\n");
         let expected = "template parsing error: template: :1:2: executing \"\" at <.Nope>: map has no entry for key \"Nope\"";
-        assert_eq!(complaint.as_deref(), Some(expected));
+        assert_eq!(complaint, [expected]);
+    }
+
+    /// A format, and what the real `docker` of version 28.2 made of it: stdout, stderr and status,
+    /// with addresses masked. A row that Hull does not follow has the reason at its end.
+    #[derive(serde::Deserialize)]
+    #[serde(untagged)]
+    enum Row {
+        Same(String, String, String, u8),
+        Other(String, String, String, u8, String),
+    }
+
+    /// Where a pointer points to is never the same twice.
+    fn masked(text: &str) -> String {
+        let mut parts = text.split("0xc00");
+        let mut out = parts.next().unwrap_or_default().to_owned();
+        for part in parts {
+            let digits = part.chars().take_while(char::is_ascii_hexdigit).count();
+            out.push_str("0xADDRESS");
+            out.push_str(&part[digits..]);
+        }
+        out
+    }
+
+    fn answer(format: &str, json: &str, of: &'static str) -> (String, String, u8) {
+        let shown = match Shown::new(Some(format)) {
+            Ok(shown) => shown,
+            Err(failure) => return (String::new(), failure.text + "\n", failure.status),
+        };
+        let json = json.to_owned();
+        let (text, complaints) = shown.render(&[Ok(Found { json, of })]);
+        let status = u8::from(!complaints.is_empty());
+        let told: String = complaints.iter().map(|line| format!("{line}\n")).collect();
+        (masked(&text), masked(&told), status)
+    }
+
+    fn check(json: &str, of: &'static str, rows: &str) {
+        let rows: Vec<Row> = serde_json::from_str(rows).expect("a table");
+        assert!(rows.len() > 50, "{}", rows.len());
+        let mut wrong = Vec::new();
+        for row in rows {
+            let (format, expected, other) = match row {
+                Row::Same(format, out, err, status) => (format, (out, err, status), None),
+                Row::Other(format, out, err, status, why) => {
+                    (format, (out, err, status), Some(why))
+                }
+            };
+            let got = answer(&format, json, of);
+            match other {
+                None if got != expected => {
+                    wrong.push(format!("{format:?}\n   got {got:?}\n  want {expected:?}"));
+                }
+                Some(why) if got == expected => {
+                    wrong.push(format!("{format:?} is as docker's now, in spite of: {why}"));
+                }
+                _ => {}
+            }
+        }
+        assert!(
+            wrong.is_empty(),
+            "{} differ:\n{}",
+            wrong.len(),
+            wrong.join("\n")
+        );
+    }
+
+    #[test]
+    fn formats_print_what_docker_prints() {
+        let created = include_str!("../../testdata/formats/container.json");
+        check(
+            created,
+            CONTAINER,
+            include_str!("../../testdata/formats/container.rows"),
+        );
+        let running = include_str!("../../testdata/formats/web.json");
+        check(
+            running,
+            CONTAINER,
+            include_str!("../../testdata/formats/web.rows"),
+        );
+        let image = include_str!("../../testdata/formats/image.json");
+        check(
+            image,
+            IMAGE,
+            include_str!("../../testdata/formats/image.rows"),
+        );
     }
 
     #[test]

@@ -9,9 +9,11 @@ use hull_images::Reference;
 use crate::api::{Client, Error};
 use crate::failure::Failure;
 use crate::output::filter::{self, Filter};
+use crate::output::go;
 use crate::output::listing::Listing;
+use crate::output::template::Template;
 use crate::output::text::{ellipsis, quote, short_id};
-use crate::output::value::{Nil, Value};
+use crate::output::value::Value;
 use crate::output::{age, ports, size};
 use crate::spec::units::int;
 
@@ -42,6 +44,12 @@ pub(crate) struct Args {
     #[arg(short = 's', long)]
     size: bool,
 }
+
+/// The type of a row, by its name in Go.
+const KIND: &str = "formatter.ContainerContext";
+/// What `--format raw` stands for.
+const RAW: &str = "container_id: {{.ID}}\\nimage: {{.Image}}\\ncommand: {{.Command}}\\ncreated_at: {{.CreatedAt}}\\nstate: {{- pad .State 1 0}}\\nstatus: {{- pad .Status 1 0}}\\nnames: {{.Names}}\\nlabels: {{- pad .Labels 1 0}}\\nports: {{- pad .Ports 1 0}}\\n";
+const RAW_QUIET: &str = "container_id: {{.ID}}";
 
 const TABLE: &str =
     "{{.ID}}\\t{{.Image}}\\t{{.Command}}\\t{{.RunningFor}}\\t{{.Status}}\\t{{.Ports}}\\t{{.Names}}";
@@ -88,17 +96,38 @@ pub(crate) async fn run(args: &Args, client: &Client) -> Result<u8, Failure> {
 }
 
 fn listing(args: &Args) -> Result<Listing, Failure> {
-    let kind = "container";
-    let format = args.format.as_deref();
+    let given = args.format.as_deref().filter(|format| !format.is_empty());
+    if let Some(format) = given {
+        check(format)?;
+    }
+    let raw = match (args.quiet, args.size) {
+        (true, _) => RAW_QUIET.to_owned(),
+        (false, true) => format!("{RAW}size: {{{{.Size}}}}\\n"),
+        (false, false) => RAW.to_owned(),
+    };
+    let format = Listing::or_raw(given, &raw);
     if args.quiet && matches!(format, None | Some("" | "table")) {
-        return Listing::plain("{{.ID}}", kind);
+        return Ok(Listing::plain("{{.ID}}", KIND));
     }
     let table = if args.size {
         format!("{TABLE}\\t{{{{.Size}}}}")
     } else {
         TABLE.to_owned()
     };
-    Listing::new(format, &table, kind)
+    Ok(Listing::new(format, &table, KIND))
+}
+
+/// A format is tried on no container at all, as it was given, before anything is asked.
+fn check(format: &str) -> Result<(), Failure> {
+    let template = Template::parse(format)
+        .map_err(|error| Failure::new(format!("failed to parse template: {error}")))?;
+    let Value::Struct(nothing) = row(&ContainerSummary::default(), false) else {
+        return Ok(());
+    };
+    match template.run(&go::Value::row(KIND, &nothing)) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(Failure::new(format!("failed to execute template: {error}"))),
+    }
 }
 
 pub(super) fn row(one: &ContainerSummary, trunc: bool) -> Value {
@@ -134,7 +163,7 @@ pub(super) fn row(one: &ContainerSummary, trunc: bool) -> Value {
         text("Mounts", mount_names(one, trunc)),
         text("Names", names(one, trunc)),
         text("Networks", networks(one)),
-        ("Platform".into(), Value::Nil(Nil::Pointer)),
+        ("Platform".into(), Value::Null),
         text(
             "Ports",
             ports::cell(one.ports.as_deref().unwrap_or_default()),

@@ -52,7 +52,7 @@ struct Found {
 }
 
 pub(crate) async fn run(args: &Args, client: &Client) -> Result<u8, Failure> {
-    let listing = Listing::new(args.format.as_deref(), TABLE, "search result")?;
+    let listing = Listing::new(args.format.as_deref(), TABLE, "registry.searchContext");
     let filters = filter::by_key(&args.filter);
     let asked = |key: &str| filters.as_ref().and_then(|filters| filters.get(key));
     if asked("is-automated").is_some_and(|values| values.iter().any(|v| v == "true" || v == "1")) {

@@ -2,11 +2,13 @@
 
 use std::io::Write;
 
+use jiff::Timestamp;
+
 use crate::connect::Host;
 use crate::failure::Failure;
-use crate::output::shape;
-use crate::output::template::{Subject, Template};
-use crate::output::value::{Nil, Value};
+use crate::output::schema;
+use crate::output::template::Template;
+use crate::output::value::Value;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -19,7 +21,7 @@ pub(crate) struct Args {
 const TEXT: &str = "{{with .Client -}}
 Client:
  Version:           {{.Version}}
- API version:       {{.ApiVersion}}
+ API version:       {{.APIVersion}}
  OS/Arch:           {{.Os}}/{{.Arch}}
 {{- end}}
 {{- if .Server}}{{with .Server}}
@@ -40,23 +42,26 @@ pub(crate) async fn run(args: &Args, host: Host) -> Result<u8, Failure> {
         Some("json") => "{{json .}}",
         Some(format) => format,
     };
-    let template = Template::parse(format).map_err(|error| {
+    let template = Template::parse_named("version", format).map_err(|error| {
         Failure::new(format!("template parsing error: {error}")).with_status(64)
     })?;
     let (server, api, complaint) = match ask(host).await {
         Ok((server, api)) => (server, api, None),
-        Err(failure) => (Value::Nil(Nil::Pointer), "1.51".into(), Some(failure)),
+        Err(failure) => (Value::Null, "1.51".into(), Some(failure)),
     };
     let both = Value::Struct(vec![
-        ("Client".into(), client(api)),
+        ("Client".into(), client(Some(&api))),
         ("Server".into(), server),
     ]);
-    match template.run(Subject::Json, &both) {
+    let both = schema::typed("system.versionInfo", &both);
+    match template.run(&both) {
         Ok(text) => writeln!(std::io::stdout(), "{text}")?,
         // Without a daemon there is nothing to take a field from; that is what to say.
         Err(error) => {
-            let text = Failure::new(format!("template parsing error: {error}"));
-            return Err(complaint.unwrap_or(text));
+            if complaint.is_none() {
+                writeln!(std::io::stdout(), "{}", error.written)?;
+            }
+            return Err(complaint.unwrap_or(Failure::new(error.to_string())));
         }
     }
     complaint.map_or(Ok(0), Err)
@@ -65,19 +70,44 @@ pub(crate) async fn run(args: &Args, host: Host) -> Result<u8, Failure> {
 async fn ask(host: Host) -> Result<(Value, String), Failure> {
     let client = host.connect().await?;
     let json = client.get("/version", &[]).await?;
-    let server = serde_json::from_str(&json)
+    let mut server = serde_json::from_str(&json)
         .map_err(|error| Failure::new(format!("cannot read the daemon's answer: {error}")))?;
-    Ok((shape::typed(server), client.api_version()))
+    readable_times(&mut server);
+    Ok((server, client.api_version()))
 }
 
-fn client(api: String) -> Value {
+/// The daemon's build times, and those of its components, as people write them.
+fn readable_times(server: &mut Value) {
+    match server {
+        Value::Struct(fields) => {
+            for (name, value) in fields {
+                let moment = match &*value {
+                    Value::Text(text) if name == "BuildTime" => text.parse::<Timestamp>().ok(),
+                    _ => None,
+                };
+                match moment {
+                    Some(at) => {
+                        *value = Value::text(at.strftime("%a %b %e %H:%M:%S %Y").to_string());
+                    }
+                    None => readable_times(value),
+                }
+            }
+        }
+        Value::List(items) => items.iter_mut().for_each(readable_times),
+        _ => {}
+    }
+}
+
+/// What this program is; without a daemon's version of the API where there is none yet.
+pub(super) fn client(api: Option<&str>) -> Value {
     let text = |name: &str, text: String| (name.to_owned(), Value::Text(text));
     Value::Struct(vec![
         text("Version", env!("CARGO_PKG_VERSION").into()),
-        text("ApiVersion", api),
+        text("ApiVersion", api.unwrap_or_default().to_owned()),
         text("DefaultAPIVersion", "1.51".into()),
         text("Os", std::env::consts::OS.into()),
         text("Arch", arch().into()),
+        text("Context", "default".into()),
     ])
 }
 

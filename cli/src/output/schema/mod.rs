@@ -8,148 +8,141 @@
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
-use super::value::{Nil, Value};
+use super::go::types::{self, Field, Kind, Ty};
+use super::go::{Data, Value};
+use super::value::{self as json, Value as Json};
 
-/// A struct of Go's.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Struct {
-    pub(crate) name: String,
-    pub(crate) fields: Vec<Field>,
+/// What the table says of a name.
+pub(crate) enum Definition {
+    /// The name of another type that it is made of.
+    Of(String),
+    Struct(Vec<Field>),
 }
 
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Field {
-    /// As a format names it.
-    pub(crate) name: String,
-    /// As JSON names it; none where it never gets there.
-    pub(crate) json: Option<String>,
-    /// Left out of JSON where it is empty.
-    pub(crate) omitted: bool,
-    /// Its own fields count as the outer struct's.
-    pub(crate) embedded: bool,
-    pub(crate) kind: Kind,
+/// Names to the lines below them.
+static TABLE: LazyLock<HashMap<&str, Vec<&str>>> =
+    LazyLock::new(|| table(include_str!("docker.types")));
+
+pub(crate) fn definition(name: &str) -> Option<Definition> {
+    let lines = TABLE.get(name)?;
+    if let [line] = lines.as_slice()
+        && let Some(of) = line.strip_prefix("= ")
+    {
+        return Some(Definition::Of(of.to_owned()));
+    }
+    let fields = lines.iter().filter_map(|line| field(line));
+    Some(Definition::Struct(fields.collect()))
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Kind {
-    Bool,
-    Int,
-    Float,
-    Text,
-    Time,
-    Duration,
-    /// Decoded as it comes.
-    Any,
-    List(Box<Kind>),
-    /// From strings.
-    Map(Box<Kind>),
-    Pointer(Box<Kind>),
-    /// By its name in the table.
-    Struct(String),
+/// `json` read as the type of this name.
+pub(crate) fn typed(name: &str, json: &Json) -> Value {
+    read(types::named(name), Some(json))
 }
 
-static TYPES: LazyLock<HashMap<String, Struct>> =
-    LazyLock::new(|| parse(include_str!("docker.types")));
-
-/// `json` read as the type of this name, which the table has.
-pub(crate) fn typed(name: &str, json: &Value) -> Value {
-    read(&Kind::Struct(name.to_owned()), Some(json))
-}
-
-/// What a format sees that no type fits: maps and lists, as Go decodes JSON by itself.
-pub(crate) fn untyped(json: &Value) -> Value {
-    let each = |entries: &[(String, Value)]| {
-        let entries = entries
-            .iter()
-            .map(|(key, value)| (key.clone(), untyped(value)));
-        Value::Map(entries.collect())
+fn read(ty: Ty, json: Option<&Json>) -> Value {
+    let Some(json) = json.filter(|json| !matches!(json, Json::Null)) else {
+        return Value::zero(ty);
     };
-    match json {
-        Value::Struct(entries) | Value::Map(entries) => each(entries),
-        Value::List(items) => Value::List(items.iter().map(untyped).collect()),
-        Value::Nil(_) => Value::Nil(Nil::Missing),
-        other => other.clone(),
+    let data = match (&ty.kind, json) {
+        (Kind::Pointer(to), json) => Some(Data::Inner(Box::new(read(to, Some(json))))),
+        (Kind::Interface, json) => return decoded(json).in_interface(),
+        (Kind::Slice(of), Json::List(items)) => Some(Data::List(
+            items.iter().map(|item| read(of, Some(item))).collect(),
+        )),
+        (Kind::Array(count, of), Json::List(items)) => {
+            let items = (0..*count).map(|at| read(of, items.get(at)));
+            Some(Data::List(items.collect()))
+        }
+        (Kind::Map(_, of), Json::Struct(entries)) => {
+            let entries = json::sorted(entries).into_iter();
+            let entries = entries.map(|(key, value)| (key.clone(), read(of, Some(value))));
+            Some(Data::Map(entries.collect()))
+        }
+        (Kind::Struct(fields), Json::Struct(entries)) => Some(record(fields, json, entries)),
+        (Kind::Bool, Json::Bool(value)) => Some(Data::Bool(*value)),
+        (Kind::Int, Json::Int(value)) => Some(Data::Int(*value)),
+        (Kind::Uint, Json::Int(value)) => u64::try_from(*value).ok().map(Data::Uint),
+        (Kind::Float, Json::Int(value)) => Some(Data::Float(*value as f64)),
+        (Kind::Float, Json::Float(value)) => Some(Data::Float(*value)),
+        (Kind::Text | Kind::Time, Json::Text(text)) => Some(Data::Text(text.clone())),
+        // A daemon that sends another type than Docker's: as if it had not.
+        _ => None,
+    };
+    match data {
+        Some(data) => Value { ty, data },
+        None => Value::zero(ty),
     }
 }
 
-fn read(kind: &Kind, json: Option<&Value>) -> Value {
-    let json = json.filter(|json| !matches!(json, Value::Nil(_)));
-    match (kind, json) {
-        (Kind::Pointer(_), None) => Value::Nil(Nil::Pointer),
-        (Kind::Pointer(inner), json) => read(inner, json),
-        (Kind::List(_), None) => Value::Nil(Nil::List),
-        (Kind::List(inner), Some(Value::List(items))) => {
-            Value::List(items.iter().map(|item| read(inner, Some(item))).collect())
-        }
-        (Kind::Map(_), None) => Value::Nil(Nil::Map),
-        (Kind::Map(inner), Some(Value::Struct(entries) | Value::Map(entries))) => {
-            let entries = entries.iter();
-            let entries = entries.map(|(key, value)| (key.clone(), read(inner, Some(value))));
-            Value::Map(entries.collect())
-        }
-        (Kind::Struct(name), json) => record(name, json),
-        (Kind::Any, None) => Value::Nil(Nil::Missing),
-        (Kind::Any, Some(json)) => untyped(json),
-        (Kind::Bool, None) => Value::Bool(false),
-        (Kind::Int | Kind::Duration, None) => Value::Int(0),
-        (Kind::Float, None) => Value::Float(0.0),
-        (Kind::Text, None) => Value::text(""),
-        (Kind::Time, None) => Value::Time("0001-01-01T00:00:00Z".into()),
-        (Kind::Time, Some(Value::Text(text))) => Value::Time(text.clone()),
-        (Kind::Duration, Some(Value::Int(nanoseconds))) => Value::Duration(*nanoseconds),
-        // A daemon that sends another type than Docker's: shown as it came.
-        (_, Some(json)) => untyped(json),
-    }
-}
-
-fn record(name: &str, json: Option<&Value>) -> Value {
-    let Some(of) = TYPES.get(name) else {
-        // The only one that is not in the table: Go's value of a set.
-        return Value::Struct(Vec::new());
-    };
-    let entries: &[(String, Value)] = match json {
-        Some(Value::Struct(entries) | Value::Map(entries)) => entries,
-        _ => &[],
-    };
-    let values = of.fields.iter().map(|field| {
+fn record(fields: &[Field], json: &Json, entries: &[(String, Json)]) -> Data {
+    let values = fields.iter().map(|field| {
         if field.embedded {
-            return read(&field.kind, json.or(Some(&Value::Struct(Vec::new()))));
+            return read(field.ty, Some(json));
         }
-        let wire = field.json.as_deref();
-        let found = entries.iter().find(|(key, _)| Some(key.as_str()) == wire);
-        read(&field.kind, found.map(|(_, value)| value))
+        let found = field.json.as_deref().and_then(|wire| {
+            let exact = entries.iter().find(|(key, _)| key == wire);
+            // Go takes any case for it.
+            exact.or_else(|| {
+                entries
+                    .iter()
+                    .find(|(key, _)| key.eq_ignore_ascii_case(wire))
+            })
+        });
+        read(field.ty, found.map(|(_, value)| value))
     });
-    Value::Record(of, values.collect())
+    Data::Struct(values.collect())
 }
 
-fn parse(text: &str) -> HashMap<String, Struct> {
-    let mut types: HashMap<String, Struct> = HashMap::new();
-    let mut current: Option<Struct> = None;
+/// JSON of no particular type.
+fn decoded(json: &Json) -> Value {
+    let ty = types::named;
+    match json {
+        Json::Int(value) => Value::float(*value as f64),
+        Json::Float(value) => Value::float(*value),
+        Json::List(items) => {
+            let items = items.iter().map(|item| decoded(item).in_interface());
+            Value {
+                ty: ty("[]any"),
+                data: Data::List(items.collect()),
+            }
+        }
+        Json::Struct(entries) => {
+            let entries = json::sorted(entries).into_iter();
+            let entries = entries.map(|(key, value)| (key.clone(), decoded(value).in_interface()));
+            Value {
+                ty: ty("map[string]any"),
+                data: Data::Map(entries.collect()),
+            }
+        }
+        other => Value::plain(other),
+    }
+}
+
+fn table(text: &'static str) -> HashMap<&'static str, Vec<&'static str>> {
+    let mut all: HashMap<&str, Vec<&str>> = HashMap::new();
+    let mut current = "";
     for line in text.lines().filter(|line| !line.starts_with('#')) {
         match line.strip_prefix("  ") {
-            Some(line) => {
-                if let (Some(current), Some(field)) = (&mut current, field(line)) {
-                    current.fields.push(field);
+            Some(line) => all.entry(current).or_default().push(line),
+            None => match line.split_once(" = ") {
+                Some((name, _)) => {
+                    all.insert(name, vec![&line[name.len() + 1..]]);
                 }
-            }
-            None if line.is_empty() => {}
-            None => {
-                let new = Struct {
-                    name: line.to_owned(),
-                    fields: Vec::new(),
-                };
-                types.extend(current.replace(new).map(|done| (done.name.clone(), done)));
-            }
+                None if line.is_empty() => {}
+                None => {
+                    current = line;
+                    all.entry(line).or_default();
+                }
+            },
         }
     }
-    types.extend(current.map(|done| (done.name.clone(), done)));
-    types
+    all
 }
 
 /// `NAME TYPE [JSON-NAME] [omit]`
 fn field(line: &str) -> Option<Field> {
     let mut words = line.split_whitespace();
-    let (name, kind) = (words.next()?, kind(words.next()?));
+    let (name, ty) = (words.next()?, types::named(words.next()?));
     let mut rest: Vec<&str> = words.collect();
     let omitted = rest.last() == Some(&"omit");
     if omitted {
@@ -166,31 +159,8 @@ fn field(line: &str) -> Option<Field> {
         },
         omitted,
         embedded,
-        kind,
+        ty,
     })
-}
-
-fn kind(word: &str) -> Kind {
-    let boxed = |word: &str| Box::new(kind(word));
-    if let Some(rest) = word.strip_prefix('*') {
-        return Kind::Pointer(boxed(rest));
-    }
-    if let Some(rest) = word.strip_prefix("[]") {
-        return Kind::List(boxed(rest));
-    }
-    if let Some(rest) = word.strip_prefix("map[").and_then(|w| w.strip_suffix(']')) {
-        return Kind::Map(boxed(rest));
-    }
-    match word {
-        "bool" => Kind::Bool,
-        "float64" => Kind::Float,
-        "string" => Kind::Text,
-        "time" => Kind::Time,
-        "duration" => Kind::Duration,
-        "any" => Kind::Any,
-        "int" | "int64" | "uint" | "uint16" | "uint64" => Kind::Int,
-        name => Kind::Struct(name.to_owned()),
-    }
 }
 
 #[cfg(test)]
@@ -201,22 +171,30 @@ mod tests {
         typed(name, &serde_json::from_str(json).expect("valid JSON")).to_string()
     }
 
-    fn named(kind: &Kind) -> Option<&str> {
-        match kind {
-            Kind::List(inner) | Kind::Map(inner) | Kind::Pointer(inner) => named(inner),
-            Kind::Struct(name) => Some(name),
+    fn unknown(ty: Ty) -> Option<&'static str> {
+        match &ty.kind {
+            Kind::Slice(of) | Kind::Array(_, of) | Kind::Map(_, of) | Kind::Pointer(of) => {
+                unknown(of)
+            }
+            Kind::Struct(fields)
+                if fields.is_empty()
+                    && !matches!(ty.name.as_str(), "struct {}" | "mount.ClusterOptions") =>
+            {
+                Some(&ty.name)
+            }
             _ => None,
         }
     }
 
     #[test]
     fn every_type_that_is_named_is_in_the_table() {
-        assert!(TYPES.len() > 40, "{}", TYPES.len());
-        for of in TYPES.values() {
-            for field in &of.fields {
-                let known = named(&field.kind)
-                    .is_none_or(|name| name == "struct{}" || TYPES.contains_key(name));
-                assert!(known, "{} of {} is of no known type", field.name, of.name);
+        assert!(TABLE.len() > 60, "{}", TABLE.len());
+        for name in TABLE.keys() {
+            if let Kind::Struct(fields) = &types::named(name).kind {
+                for field in fields {
+                    let unknown = unknown(field.ty);
+                    assert_eq!(unknown, None, "{} of {name}", field.name);
+                }
             }
         }
     }

@@ -1,25 +1,45 @@
-//! Runs a tree over a value.
+//! Runs a tree over a value, as Go's `text/template` does: which place a message names is the
+//! last that was looked at.
 
-use super::functions;
-use super::parse::{Command, Node, Operand, Pipeline, Term};
-use super::{Mode, RunError, Subject};
-use crate::output::value::{Nil, Value, sorted};
+use super::call::Final;
+use super::lex;
+use super::parse::Forest;
+use super::tree::{Branch, Node, Pipe, Place};
+use super::{Mode, RunError};
+use crate::output::go::{Data, Kind, Ty, Value, methods};
+use crate::output::text::quote;
+
+/// Blocks and templates within each other beyond which one is taken to have no end. Go has patience
+/// for more, so that is the number to tell.
+const DEEPEST: usize = 150;
+const GOS_DEEPEST: usize = 100_000;
 
 pub(super) fn run(
-    nodes: &[Node],
-    subject: Subject,
+    format: &'static str,
+    text: &str,
+    forest: &Forest,
     mode: Mode,
     value: &Value,
 ) -> Result<String, RunError> {
-    let variables = vec![(String::new(), value.clone())];
     let mut run = Run {
-        out: String::new(),
-        subject,
+        format,
+        text,
+        forest,
         mode,
-        variables,
+        out: String::new(),
+        name: format,
+        depth: 0,
+        at: None,
+        variables: vec![("$".into(), value.clone())],
     };
-    run.list(nodes, value)?;
-    Ok(run.out)
+    let ended = run.list(&forest.root, value);
+    match ended {
+        Ok(_) => Ok(run.out),
+        Err(error) => Err(RunError {
+            written: run.out,
+            ..error
+        }),
+    }
 }
 
 /// Why a list of nodes stopped early.
@@ -30,280 +50,270 @@ enum Flow {
     Continue,
 }
 
-struct Run {
+pub(super) struct Run<'a> {
+    format: &'static str,
+    text: &'a str,
+    forest: &'a Forest,
+    pub(super) mode: Mode,
     out: String,
-    subject: Subject,
-    mode: Mode,
+    /// Of the template that is running.
+    name: &'a str,
+    depth: usize,
+    at: Option<&'a dyn Place>,
     variables: Vec<(String, Value)>,
 }
 
-impl Run {
-    fn list(&mut self, nodes: &[Node], dot: &Value) -> Result<Flow, RunError> {
+impl<'a> Run<'a> {
+    fn list(&mut self, nodes: &'a [Node], dot: &Value) -> Result<Flow, RunError> {
+        self.depth += 1;
         for node in nodes {
             match self.node(node, dot)? {
                 Flow::On => {}
-                stop => return Ok(stop),
+                stop => {
+                    self.depth -= 1;
+                    return Ok(stop);
+                }
             }
+        }
+        self.depth -= 1;
+        Ok(Flow::On)
+    }
+
+    fn node(&mut self, node: &'a Node, dot: &Value) -> Result<Flow, RunError> {
+        match node {
+            Node::Text(text) => self.out.push_str(text),
+            Node::Break => return Ok(Flow::Break),
+            Node::Continue => return Ok(Flow::Continue),
+            Node::Action(pipe) => {
+                // What it declares lives on to the end of the enclosing block.
+                let value = self.pipe(pipe, dot)?;
+                if pipe.targets.is_empty() {
+                    self.out.push_str(&printed(value));
+                }
+            }
+            Node::If(branch) | Node::With(branch) => {
+                let known = self.variables.len();
+                let value = self.pipe(&branch.over, dot)?;
+                let flow = match value.clone().out_of_interface().truth() {
+                    true if matches!(node, Node::With(_)) => self.list(&branch.body, &value)?,
+                    true => self.list(&branch.body, dot)?,
+                    false => self.list(&branch.otherwise, dot)?,
+                };
+                self.variables.truncate(known);
+                return Ok(flow);
+            }
+            Node::Range(branch) => {
+                let known = self.variables.len();
+                let flow = self.range(branch, dot)?;
+                self.variables.truncate(known);
+                return Ok(flow);
+            }
+            Node::Template {
+                name, dot: pipe, ..
+            } => self.template(node, name, pipe.as_ref(), dot)?,
         }
         Ok(Flow::On)
     }
 
-    fn node(&mut self, node: &Node, dot: &Value) -> Result<Flow, RunError> {
-        let scope = self.variables.len();
-        let flow = match node {
-            Node::Text(text) => {
-                self.out.push_str(text);
-                return Ok(Flow::On);
-            }
-            Node::Break => return Ok(Flow::Break),
-            Node::Continue => return Ok(Flow::Continue),
-            Node::Action(pipeline) => {
-                let value = self.pipeline(pipeline, dot)?;
-                if pipeline.targets.is_empty() {
-                    self.out.push_str(&value.to_string());
-                }
-                // What it declares lives on to the end of the enclosing block.
-                return Ok(Flow::On);
-            }
-            Node::If {
-                branches,
-                otherwise,
-            } => self.choose(branches, otherwise, dot)?,
-            Node::With {
-                over,
-                body,
-                otherwise,
-            } => {
-                let value = self.pipeline(over, dot)?;
-                if value.truth() {
-                    self.list(body, &value)?
-                } else {
-                    self.list(otherwise, dot)?
-                }
-            }
-            Node::Range {
-                over,
-                body,
-                otherwise,
-            } => self.range(over, body, otherwise, dot)?,
+    fn template(
+        &mut self,
+        node: &'a Node,
+        name: &'a str,
+        pipe: Option<&'a Pipe>,
+        dot: &Value,
+    ) -> Result<(), RunError> {
+        self.look_at(node);
+        let Some(nodes) = self.forest.named.get(name) else {
+            let name = quote(name);
+            return Err(self.error(format!("template {name} not defined")));
         };
-        self.variables.truncate(scope);
-        Ok(flow)
-    }
-
-    fn choose(
-        &mut self,
-        branches: &[(Pipeline, Vec<Node>)],
-        otherwise: &[Node],
-        dot: &Value,
-    ) -> Result<Flow, RunError> {
-        for (test, body) in branches {
-            if self.pipeline(test, dot)?.truth() {
-                return self.list(body, dot);
-            }
+        if self.depth >= DEEPEST {
+            let reason = format!("exceeded maximum template depth ({GOS_DEEPEST})");
+            return Err(self.error(reason));
         }
-        self.list(otherwise, dot)
+        let dot = match pipe {
+            Some(pipe) => self.pipe(pipe, dot)?,
+            None => Value::invalid(),
+        };
+        // It knows none of the variables around it.
+        let outside = std::mem::replace(&mut self.variables, vec![("$".into(), dot.clone())]);
+        let outer = std::mem::replace(&mut self.name, name);
+        self.list(nodes, &dot)?;
+        self.name = outer;
+        self.variables = outside;
+        Ok(())
     }
 
-    fn range(
-        &mut self,
-        over: &Pipeline,
-        body: &[Node],
-        otherwise: &[Node],
-        dot: &Value,
-    ) -> Result<Flow, RunError> {
-        let value = self.commands(over, dot)?;
-        let items: Vec<(Value, Value)> = match value {
-            Value::List(items) => items
-                .into_iter()
-                .enumerate()
-                .map(|(at, item)| (Value::Int(at as i64), item))
-                .collect(),
-            Value::Map(entries) => sorted(&entries)
-                .into_iter()
-                .map(|(key, value)| (Value::text(key), value.clone()))
-                .collect(),
-            Value::Int(count) => (0..count.max(0))
-                .map(|at| (Value::Int(at), Value::Int(at)))
-                .collect(),
-            Value::Nil(_) => Vec::new(),
-            other => {
-                let operand = &over.commands[0].operands[0];
-                return Err(self.error(operand, format!("range can't iterate over {other}")));
+    fn range(&mut self, branch: &'a Branch, dot: &Value) -> Result<Flow, RunError> {
+        let targets = &branch.over.targets;
+        let (value, _) = self.pipe(&branch.over, dot)?.indirect();
+        let known = self.variables.len();
+        let items: Vec<(Value, Value)> = match (&value.ty.kind, value.data) {
+            (_, Data::List(items)) => {
+                let numbered = items.into_iter().enumerate();
+                let numbered = numbered.map(|(at, item)| (Value::int(at as i64), item));
+                numbered.collect()
+            }
+            (Kind::Map(key_type, _), Data::Map(entries)) => {
+                let keyed = entries.into_iter().map(|(key, item)| {
+                    let data = Data::Text(key);
+                    (Value { ty: key_type, data }, item)
+                });
+                keyed.collect()
+            }
+            (Kind::Int, Data::Int(count)) => {
+                if targets.len() > 1 {
+                    let reason =
+                        format!("can't use {count} to iterate over more than one variable");
+                    return Err(self.error(reason));
+                }
+                return self.count(branch, dot, value.ty, count);
+            }
+            (Kind::Invalid | Kind::Slice(_) | Kind::Map(..), _) => Vec::new(),
+            (_, data) => {
+                let value = Value { ty: value.ty, data };
+                let shown = if value.is_nil() {
+                    "<nil>".into()
+                } else {
+                    value.to_string()
+                };
+                return Err(self.error(format!("range can't iterate over {shown}")));
             }
         };
         if items.is_empty() {
-            return self.list(otherwise, dot);
+            return self.list(&branch.otherwise, dot);
         }
-        let scope = self.variables.len();
         for (key, item) in items {
-            match over.targets.as_slice() {
-                [] => {}
-                [target] => self.set(target, over.declares, item.clone()),
-                [first, second, ..] => {
-                    self.set(first, over.declares, key);
-                    self.set(second, over.declares, item.clone());
-                }
-            }
-            let flow = self.list(body, &item)?;
-            self.variables.truncate(scope);
-            if flow == Flow::Break {
+            let stop = self.turn(branch, known, key, &item)?;
+            if stop {
                 break;
             }
         }
         Ok(Flow::On)
     }
 
-    fn pipeline(&mut self, pipeline: &Pipeline, dot: &Value) -> Result<Value, RunError> {
-        let value = self.commands(pipeline, dot)?;
-        for target in &pipeline.targets {
-            self.set(target, pipeline.declares, value.clone());
-        }
-        Ok(value)
-    }
-
-    fn commands(&mut self, pipeline: &Pipeline, dot: &Value) -> Result<Value, RunError> {
-        let mut last = None;
-        for command in &pipeline.commands {
-            last = Some(self.command(command, dot, last)?);
-        }
-        Ok(last.unwrap_or(Value::Nil(Nil::Missing)))
-    }
-
-    /// One command; `piped` is the result before it, its last argument.
-    fn command(
+    /// A range over a number.
+    fn count(
         &mut self,
-        command: &Command,
+        branch: &'a Branch,
         dot: &Value,
-        piped: Option<Value>,
-    ) -> Result<Value, RunError> {
-        let Some((first, rest)) = command.operands.split_first() else {
-            return Ok(Value::Nil(Nil::Missing));
-        };
-        let mut arguments = Vec::with_capacity(rest.len() + 1);
-        for operand in rest {
-            arguments.push(self.operand(operand, dot)?);
+        ty: Ty,
+        count: i64,
+    ) -> Result<Flow, RunError> {
+        if count <= 0 {
+            return self.list(&branch.otherwise, dot);
         }
-        arguments.extend(piped);
-        if let Term::Function(name) = &first.term {
-            let value = functions::call(name, self.mode, &arguments)
-                .map_err(|reason| self.error(first, reason))?;
-            return self.fields(first, value);
-        }
-        let value = self.operand(first, dot)?;
-        match (value, arguments.as_slice()) {
-            (Value::Lookup(entries), [Value::Text(key)]) => Ok(Value::Text(
-                entries
-                    .into_iter()
-                    .find(|(name, _)| name == key)
-                    .map(|(_, value)| value)
-                    .unwrap_or_default(),
-            )),
-            // A label's column is headed by the last part of its name.
-            (_, [Value::Text(key)]) if self.mode == Mode::Header => {
-                let last = key.rsplit('.').next().unwrap_or_default();
-                Ok(Value::Text(last.replace(['-', '_'], " ")))
+        let known = self.variables.len();
+        for at in 0..count {
+            let data = Data::Int(at);
+            let stop = self.turn(branch, known, Value::invalid(), &Value { ty, data })?;
+            if stop {
+                break;
             }
-            (value, []) => Ok(value),
-            _ => Err(self.error(
-                first,
-                format!("can't give argument to non-function {}", first.source),
-            )),
         }
+        Ok(Flow::On)
     }
 
-    fn operand(&mut self, operand: &Operand, dot: &Value) -> Result<Value, RunError> {
-        let value = match &operand.term {
-            Term::Dot => dot.clone(),
-            Term::Variable(name) => {
-                let found = self
-                    .variables
-                    .iter()
-                    .rev()
-                    .find(|(variable, _)| variable == name);
-                found.map_or(Value::Nil(Nil::Missing), |(_, value)| value.clone())
-            }
-            Term::Literal(value) => value.clone(),
-            Term::Function(name) => functions::call(name, self.mode, &[])
-                .map_err(|reason| self.error(operand, reason))?,
-            Term::Group(pipeline) => self.commands(pipeline, dot)?,
+    /// One turn of a loop, whose own variables are the last of those `known`. Says whether it is
+    /// the last turn.
+    fn turn(
+        &mut self,
+        branch: &'a Branch,
+        known: usize,
+        key: Value,
+        item: &Value,
+    ) -> Result<bool, RunError> {
+        let values = match branch.over.targets.len() {
+            0 => vec![],
+            1 => vec![item.clone()],
+            _ => vec![key, item.clone()],
         };
-        self.fields(operand, value)
+        let first = known.saturating_sub(values.len());
+        for (at, (target, value)) in branch.over.targets.iter().zip(values).enumerate() {
+            match branch.over.assigns {
+                true => self.assign(target, value)?,
+                false => {
+                    if let Some(slot) = self.variables.get_mut(first + at) {
+                        slot.1 = value;
+                    }
+                }
+            }
+        }
+        let flow = self.list(&branch.body, item)?;
+        self.variables.truncate(known);
+        Ok(flow == Flow::Break)
     }
 
-    fn fields(&self, operand: &Operand, mut value: Value) -> Result<Value, RunError> {
-        for name in &operand.fields {
-            value = self.field(operand, &value, name)?;
+    pub(super) fn pipe(&mut self, pipe: &'a Pipe, dot: &Value) -> Result<Value, RunError> {
+        self.look_at(pipe);
+        let mut last: Final = None;
+        for command in &pipe.commands {
+            let value = self.command(command, dot, last)?;
+            last = Some(value.out_of_interface());
+        }
+        let value = last.unwrap_or_else(Value::invalid);
+        for target in &pipe.targets {
+            match pipe.assigns {
+                true => self.assign(target, value.clone())?,
+                false => self.variables.push((target.clone(), value.clone())),
+            }
         }
         Ok(value)
     }
 
-    fn field(&self, operand: &Operand, value: &Value, name: &str) -> Result<Value, RunError> {
-        let exact = |entries: &[(String, Value)]| {
-            entries
-                .iter()
-                .find(|(key, _)| key == name)
-                .map(|(_, value)| value.clone())
-        };
-        match value {
-            Value::Map(entries) => Ok(exact(entries).unwrap_or(Value::Nil(Nil::Missing))),
-            Value::Struct(entries) => exact(entries)
-                // Docker's types and their JSON differ in case only: `.ID` is `Id` on the wire.
-                .or_else(|| {
-                    let same = |(key, _): &&(String, Value)| key.eq_ignore_ascii_case(name);
-                    entries.iter().find(same).map(|(_, value)| value.clone())
-                })
-                .ok_or_else(|| {
-                    self.error(
-                        operand,
-                        match self.subject {
-                            Subject::Json => format!("map has no entry for key \"{name}\""),
-                            Subject::Row(kind) => {
-                                format!("can't evaluate field {name} in type {kind}")
-                            }
-                        },
-                    )
-                }),
-            Value::Record(of, _) => value.field(name).cloned().ok_or_else(|| {
-                let reason = match self.subject {
-                    Subject::Json => format!("map has no entry for key \"{name}\""),
-                    // Rows are handed over by reference.
-                    Subject::Row(kind) if kind.trim_start_matches('*') == of.name => {
-                        format!("can't evaluate field {name} in type {kind}")
-                    }
-                    Subject::Row(_) => {
-                        format!("can't evaluate field {name} in type {}", of.name)
-                    }
-                };
-                self.error(operand, reason)
-            }),
-            Value::Nil(Nil::Map) => Ok(Value::Nil(Nil::Missing)),
-            Value::Nil(_) => Err(self.error(operand, format!("nil pointer evaluating .{name}"))),
-            _ => Err(self.error(
-                operand,
-                format!("can't evaluate field {name} in this value"),
-            )),
+    fn assign(&mut self, name: &str, value: Value) -> Result<(), RunError> {
+        let mut newest_first = self.variables.iter_mut().rev();
+        match newest_first.find(|(variable, _)| variable == name) {
+            Some((_, slot)) => {
+                *slot = value;
+                Ok(())
+            }
+            None => Err(self.error(format!("undefined variable: {name}"))),
         }
     }
 
-    fn set(&mut self, name: &str, declares: bool, value: Value) {
-        let known = self
-            .variables
-            .iter_mut()
-            .rev()
-            .find(|(variable, _)| variable == name);
-        match known {
-            Some((_, slot)) if !declares => *slot = value,
-            _ => self.variables.push((name.to_owned(), value)),
+    pub(super) fn variable(&self, name: &str) -> Result<Value, RunError> {
+        let mut newest_first = self.variables.iter().rev();
+        match newest_first.find(|(variable, _)| variable == name) {
+            Some((_, value)) => Ok(value.clone()),
+            None => Err(self.error(format!("undefined variable: {name}"))),
         }
     }
 
-    fn error(&self, operand: &Operand, reason: String) -> RunError {
+    pub(super) fn look_at(&mut self, place: &'a dyn Place) {
+        self.at = Some(place);
+    }
+
+    pub(super) fn error(&self, reason: impl std::fmt::Display) -> RunError {
+        let at = self.at.map_or(0, Place::at);
+        let before = self.text.get(..at).unwrap_or_default();
+        let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
+        let (line, column) = (lex::line(self.text, at), at - line_start);
+        let expression = self.at.map(ToString::to_string).unwrap_or_default();
+        let (format, name) = (self.format, quote(self.name));
         RunError {
-            line: operand.line,
-            column: operand.column,
-            expression: operand.source.clone(),
-            reason,
+            message: format!(
+                "template: {format}:{line}:{column}: executing {name} at <{expression}>: {reason}"
+            ),
+            written: String::new(),
         }
     }
+}
+
+/// What an action leaves in the text.
+pub(super) fn printed(value: Value) -> String {
+    shown(value).map_or_else(|| "<no value>".into(), |value| value.to_string())
+}
+
+/// What there is to print: behind pointers, and nothing for no value.
+pub(super) fn shown(value: Value) -> Option<Value> {
+    let value = match value.ty.kind {
+        // What has a form of its own as a pointer keeps it.
+        Kind::Pointer(_) if methods::string(&value).is_none() => {
+            let (inner, nil) = value.clone().indirect();
+            if nil { value } else { inner }
+        }
+        _ => value,
+    };
+    value.is_valid().then_some(value)
 }

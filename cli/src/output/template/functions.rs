@@ -1,333 +1,206 @@
-//! The functions a format can call: Go's own and Docker's.
+//! The functions a format can call, Go's own and Docker's, and what each of them takes.
 
-use std::cmp::Ordering;
+use std::fmt;
 
-use super::Mode;
+use super::compare;
+use super::escape;
+use super::eval::shown;
+use super::letters;
+use super::{Mode, sequence};
+use crate::output::go::print::{joined, line};
+use crate::output::go::types::{self, Ty};
+use crate::output::go::verbs::printf;
+use crate::output::go::{Data, Value};
 use crate::output::text::quote;
-use crate::output::value::{Nil, Value};
 
-const KNOWN: [&str; 24] = [
-    "and", "eq", "ge", "gt", "index", "join", "json", "le", "len", "lower", "lt", "ne", "not",
-    "or", "pad", "print", "printf", "println", "slice", "split", "title", "truncate", "upper",
-    "urlquery",
-];
+/// The type of what a table's header is run over: names of columns.
+pub(super) const HEADER_TYPE: &str = "formatter.SubHeaderContext";
 
-/// Docker's functions that leave a header's name as it is.
+/// A type that a function takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Parameter {
+    /// `any`
+    Any,
+    /// Any value, and it is told from nil whether there is one.
+    Reflect,
+    Text,
+    Int,
+    Texts,
+}
+
+impl Parameter {
+    pub(super) fn ty(self) -> Ty {
+        types::named(match self {
+            Parameter::Any => "any",
+            Parameter::Reflect => "reflect.Value",
+            Parameter::Text => "string",
+            Parameter::Int => "int",
+            Parameter::Texts => "[]string",
+        })
+    }
+
+    pub(super) fn takes_nil(self) -> bool {
+        !matches!(self, Parameter::Text | Parameter::Int)
+    }
+
+    pub(super) fn nil(self) -> Value {
+        match self {
+            Parameter::Texts => Value::zero(self.ty()),
+            _ => Value::invalid(),
+        }
+    }
+}
+
+impl fmt::Display for Parameter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.ty())
+    }
+}
+
+pub(super) struct Signature {
+    pub(super) fixed: &'static [Parameter],
+    /// What it takes any number of after that.
+    pub(super) rest: Option<Parameter>,
+}
+
+impl Signature {
+    pub(super) fn at(&self, index: usize) -> Parameter {
+        let fixed = self.fixed.get(index).copied();
+        fixed.or(self.rest).unwrap_or(Parameter::Any)
+    }
+}
+
+pub(super) fn is_known(name: &str) -> bool {
+    signature(name, Mode::Plain).is_some()
+}
+
+pub(super) fn signature(name: &str, mode: Mode) -> Option<Signature> {
+    use Parameter::{Any, Int, Reflect, Text, Texts};
+    let (fixed, rest): (&[Parameter], _) = match name {
+        "and" | "or" | "call" | "eq" | "index" | "slice" => (&[Reflect], Some(Reflect)),
+        "not" | "len" => (&[Reflect], None),
+        "ne" | "lt" | "le" | "gt" | "ge" => (&[Reflect, Reflect], None),
+        "print" | "println" | "html" | "js" | "urlquery" => (&[], Some(Any)),
+        "printf" => (&[Text], Some(Any)),
+        "json" if mode == Mode::Header => (&[Text], None),
+        "json" => (&[Any], None),
+        "lower" | "upper" | "title" => (&[Text], None),
+        "split" => (&[Text, Text], None),
+        "join" if mode == Mode::Header => (&[Text, Text], None),
+        "join" => (&[Texts, Text], None),
+        "truncate" => (&[Text, Int], None),
+        "pad" => (&[Text, Int, Int], None),
+        _ => return None,
+    };
+    Some(Signature { fixed, rest })
+}
+
+/// Docker's functions that leave the name of a column as it is.
 const HEADER_PLAIN: [&str; 7] = [
     "json", "split", "join", "title", "lower", "upper", "truncate",
 ];
 
-pub(super) fn is_known(name: &str) -> bool {
-    KNOWN.contains(&name)
-}
-
-pub(super) fn call(name: &str, mode: Mode, arguments: &[Value]) -> Result<Value, String> {
-    if mode == Mode::Header && HEADER_PLAIN.contains(&name) {
-        return arguments
-            .iter()
-            .rev()
-            .find(|argument| matches!(argument, Value::Text(_)))
-            .or(arguments.first())
-            .cloned()
-            .ok_or_else(|| wrong_count(name, 1, arguments));
-    }
-    match name {
-        "and" => logic(name, arguments, |value| !value.truth()),
-        "or" => logic(name, arguments, Value::truth),
-        "not" => one(name, arguments).map(|value| Value::Bool(!value.truth())),
-        "eq" => equal_any(arguments),
-        "ne" => Ok(Value::Bool(compare(name, arguments)? != Ordering::Equal)),
-        "lt" => Ok(Value::Bool(compare(name, arguments)?.is_lt())),
-        "le" => Ok(Value::Bool(compare(name, arguments)?.is_le())),
-        "gt" => Ok(Value::Bool(compare(name, arguments)?.is_gt())),
-        "ge" => Ok(Value::Bool(compare(name, arguments)?.is_ge())),
-        "len" => one(name, arguments).and_then(length),
-        "index" => index(arguments),
-        "slice" => slice(arguments),
-        "json" => one(name, arguments).map(|value| match mode {
-            Mode::Rows => Value::Text(escape_html(&value.to_json())),
-            Mode::Data | Mode::Header => Value::Text(value.to_json()),
-        }),
-        "print" => Ok(Value::Text(print(arguments))),
-        "println" => Ok(Value::Text(println(arguments))),
-        "printf" => printf(arguments),
-        "lower" => one(name, arguments).map(|value| Value::Text(value.to_string().to_lowercase())),
-        "upper" => one(name, arguments).map(|value| Value::Text(value.to_string().to_uppercase())),
-        "title" => one(name, arguments).map(|value| Value::Text(title(&value.to_string()))),
-        "split" => split(arguments),
-        "join" => join(arguments),
-        "pad" => pad(arguments),
-        "truncate" => truncate(arguments),
-        "urlquery" => Ok(Value::Text(crate::api::query_escape(&print(arguments)))),
-        other => Err(format!("\"{other}\" is not a defined function")),
-    }
-}
-
-fn escape_html(json: &str) -> String {
-    json.replace('<', "\\u003c")
-        .replace('>', "\\u003e")
-        .replace('&', "\\u0026")
-}
-
-fn one<'a>(name: &str, arguments: &'a [Value]) -> Result<&'a Value, String> {
-    match arguments {
-        [value] => Ok(value),
-        _ => Err(wrong_count(name, 1, arguments)),
-    }
-}
-
-fn wrong_count(name: &str, want: usize, got: &[Value]) -> String {
-    format!(
-        "wrong number of args for {name}: want {want} got {}",
-        got.len()
-    )
-}
-
-/// The first argument that decides, or the last.
-fn logic(
+/// Calls a function with what its signature takes. `callee` is the first argument as written.
+pub(super) fn call(
     name: &str,
-    arguments: &[Value],
-    decides: impl Fn(&Value) -> bool,
+    mode: Mode,
+    callee: Option<String>,
+    arguments: Vec<Value>,
 ) -> Result<Value, String> {
-    let found = arguments
-        .iter()
-        .find(|value| decides(value))
-        .or(arguments.last());
-    found
-        .cloned()
-        .ok_or_else(|| format!("wrong number of args for {name}: want at least 1 got 0"))
-}
-
-fn equal_any(arguments: &[Value]) -> Result<Value, String> {
-    let [first, others @ ..] = arguments else {
-        return Err("wrong number of args for eq: want at least 1 got 0".into());
+    let first = || arguments.first().cloned().unwrap_or_else(Value::invalid);
+    if mode == Mode::Header && HEADER_PLAIN.contains(&name) {
+        return Ok(first());
+    }
+    let text = |at: usize| match arguments.get(at).map(|value| &value.data) {
+        Some(Data::Text(text)) => text.as_str(),
+        _ => "",
     };
-    if others.is_empty() {
-        return Err("error calling eq: missing argument for comparison".into());
-    }
-    for other in others {
-        if order("eq", first, other)? == Ordering::Equal {
-            return Ok(Value::Bool(true));
-        }
-    }
-    Ok(Value::Bool(false))
-}
-
-fn compare(name: &str, arguments: &[Value]) -> Result<Ordering, String> {
-    match arguments {
-        [first, second] => order(name, first, second),
-        _ => Err(wrong_count(name, 2, arguments)),
-    }
-}
-
-fn order(name: &str, first: &Value, second: &Value) -> Result<Ordering, String> {
-    match (first, second) {
-        (Value::Int(a), Value::Int(b)) => Ok(a.cmp(b)),
-        (Value::Float(a), Value::Float(b)) => Ok(a.total_cmp(b)),
-        (Value::Text(a), Value::Text(b)) => Ok(a.cmp(b)),
-        (Value::Bool(a), Value::Bool(b)) => Ok(a.cmp(b)),
-        (Value::Nil(_), Value::Nil(_)) => Ok(Ordering::Equal),
-        // A value compared with nil is only ever unequal.
-        (Value::Nil(_), _) => Ok(Ordering::Less),
-        (_, Value::Nil(_)) => Ok(Ordering::Greater),
-        _ => Err(format!(
-            "error calling {name}: incompatible types for comparison"
-        )),
-    }
-}
-
-fn length(value: &Value) -> Result<Value, String> {
-    let length = match value {
-        Value::Text(text) => text.len(),
-        Value::List(items) => items.len(),
-        Value::Map(entries) => entries.len(),
-        Value::Nil(Nil::List | Nil::Map) => 0,
-        _ => return Err("error calling len: len of type without a length".into()),
+    let int = |at: usize| match arguments.get(at).map(|value| &value.data) {
+        Some(Data::Int(int)) => *int,
+        _ => 0,
     };
-    Ok(Value::Int(i64::try_from(length).unwrap_or(i64::MAX)))
-}
-
-fn index(arguments: &[Value]) -> Result<Value, String> {
-    let [first, keys @ ..] = arguments else {
-        return Err("wrong number of args for index: want at least 1 got 0".into());
+    let value = match name {
+        "not" => Value::bool(!first().out_of_interface().truth()),
+        "eq" => Value::bool(compare::equal_any(arguments)?),
+        "ne" => Value::bool(!compare::equal_any(arguments)?),
+        "lt" => Value::bool(compare::order(arguments)?.is_lt()),
+        "le" => Value::bool(compare::order(arguments)?.is_le()),
+        "gt" => Value::bool(compare::order(arguments)?.is_gt()),
+        "ge" => Value::bool(compare::order(arguments)?.is_ge()),
+        "len" => sequence::length(first())?,
+        "index" => sequence::index(arguments)?,
+        "slice" => sequence::slice(arguments)?,
+        "call" => return Err(not_callable(first(), callee)),
+        "print" => Value::text(joined(&arguments)),
+        "println" => Value::text(line(&arguments)),
+        "printf" => Value::text(printf(text(0), arguments.get(1..).unwrap_or_default())),
+        "html" => Value::text(escape::html(&plain(arguments))),
+        "js" => Value::text(escape::js(&plain(arguments))),
+        "urlquery" => Value::text(escape::query(&plain(arguments))),
+        "json" => match first() {
+            value if matches!(value.data, Data::Complex(..)) => {
+                return Err(format!("json: unsupported type: {}", value.ty));
+            }
+            value => Value::text(value.to_json()),
+        },
+        "lower" => Value::text(letters::lower(text(0))),
+        "upper" => Value::text(letters::upper(text(0))),
+        "title" => Value::text(letters::title(text(0))),
+        "split" => Value::texts(split(text(0), text(1))),
+        "join" => Value::text(sequence::join(&first(), text(1))),
+        "pad" => Value::text(pad(text(0), int(1), int(2))?),
+        "truncate" => Value::text(truncate(text(0), int(1))?),
+        other => return Err(format!("{} is not a defined function", quote(other))),
     };
-    let mut value = first.clone();
-    for key in keys {
-        value = match (&value, key) {
-            (Value::List(items), Value::Int(at)) => usize::try_from(*at)
-                .ok()
-                .and_then(|at| items.get(at).cloned())
-                .ok_or_else(|| format!("error calling index: index out of range: {at}"))?,
-            (Value::Map(entries) | Value::Struct(entries), Value::Text(name)) => entries
-                .iter()
-                .find(|(entry, _)| entry == name)
-                .map_or(Value::Nil(Nil::Missing), |(_, value)| value.clone()),
-            (Value::Nil(Nil::Map), Value::Text(_)) => Value::Nil(Nil::Missing),
-            (Value::Nil(_), _) => return Err("error calling index: index of untyped nil".into()),
-            _ => return Err("error calling index: cannot index this value with that key".into()),
-        };
-    }
     Ok(value)
 }
 
-fn slice(arguments: &[Value]) -> Result<Value, String> {
-    let Some((value, bounds)) = arguments.split_first() else {
-        return Err("wrong number of args for slice: want at least 1 got 0".into());
+/// What the escaping functions see of their arguments.
+fn plain(arguments: Vec<Value>) -> String {
+    let each = arguments
+        .into_iter()
+        .map(|value| shown(value).unwrap_or_else(|| Value::text("<no value>")));
+    joined(&each.collect::<Vec<_>>())
+}
+
+/// No value that a format has is a function.
+fn not_callable(value: Value, callee: Option<String>) -> String {
+    let value = value.out_of_interface();
+    match value.is_valid() {
+        true => {
+            let named = callee.unwrap_or_else(|| value.to_string());
+            format!("non-function {named} of type {}", value.ty)
+        }
+        false => "call of nil".into(),
+    }
+}
+
+fn split(text: &str, separator: &str) -> Vec<String> {
+    match separator {
+        "" => text.chars().map(String::from).collect(),
+        separator => text.split(separator).map(str::to_owned).collect(),
+    }
+}
+
+/// More than this is no padding.
+const WIDEST: i64 = 1 << 20;
+
+fn pad(text: &str, before: i64, after: i64) -> Result<String, String> {
+    if text.is_empty() {
+        return Ok(String::new());
+    }
+    let spaces = |count: i64| match usize::try_from(count.min(WIDEST)) {
+        Ok(count) => Ok(" ".repeat(count)),
+        Err(_) => Err("strings: negative Repeat count".to_owned()),
     };
-    let length = match length(value)? {
-        Value::Int(length) => length,
-        _ => 0,
-    };
-    let bound = |at: usize, default| match bounds.get(at) {
-        None => Ok(default),
-        Some(Value::Int(bound)) if (0..=length).contains(bound) => Ok(*bound),
-        Some(other) => Err(format!("error calling slice: index out of range: {other}")),
-    };
-    let (from, to) = (bound(0, 0)? as usize, bound(1, length)? as usize);
-    if from > to {
-        return Err(format!(
-            "error calling slice: invalid slice index: {from} > {to}"
-        ));
-    }
-    match value {
-        Value::Text(text) => match text.get(from..to) {
-            Some(part) => Ok(Value::text(part)),
-            None => Err("error calling slice: index inside a character".into()),
-        },
-        Value::List(items) => Ok(Value::List(items[from..to].to_vec())),
-        _ => Err("error calling slice: can't slice this value".into()),
-    }
+    Ok(format!("{}{text}{}", spaces(before)?, spaces(after)?))
 }
 
-/// Go's `Sprint`: a space between operands when neither is a string.
-fn print(arguments: &[Value]) -> String {
-    let mut out = String::new();
-    let mut previous_text = true;
-    for (index, argument) in arguments.iter().enumerate() {
-        let text = matches!(argument, Value::Text(_));
-        if index > 0 && !text && !previous_text {
-            out.push(' ');
-        }
-        out.push_str(&argument.to_string());
-        previous_text = text;
-    }
-    out
-}
-
-fn println(arguments: &[Value]) -> String {
-    let words: Vec<String> = arguments.iter().map(Value::to_string).collect();
-    words.join(" ") + "\n"
-}
-
-/// The verbs that formats use: `%s %v %d %q %t %x %%`, with `-`, `0` and a width.
-fn printf(arguments: &[Value]) -> Result<Value, String> {
-    let Some((Value::Text(format), mut rest)) = arguments.split_first() else {
-        return Err("wrong type for printf: the format is not a string".into());
-    };
-    let mut out = String::new();
-    let mut characters = format.chars().peekable();
-    while let Some(character) = characters.next() {
-        if character != '%' {
-            out.push(character);
-            continue;
-        }
-        let mut flags = String::new();
-        while let Some(flag) = characters.next_if(|c| matches!(c, '-' | '+' | '0' | '#' | ' ')) {
-            flags.push(flag);
-        }
-        let mut width = 0_usize;
-        while let Some(digit) = characters.next_if(char::is_ascii_digit) {
-            let digit = digit.to_digit(10).unwrap_or(0) as usize;
-            width = (width * 10 + digit).min(1000);
-        }
-        let Some(verb) = characters.next() else {
-            out.push_str("%!(NOVERB)");
-            break;
-        };
-        if verb == '%' {
-            out.push('%');
-            continue;
-        }
-        let Some((argument, others)) = rest.split_first() else {
-            out.push_str(&format!("%!{verb}(MISSING)"));
-            continue;
-        };
-        rest = others;
-        let word = match (verb, argument) {
-            ('q', value) => quote(&value.to_string()),
-            ('x', Value::Int(value)) => format!("{value:x}"),
-            ('s' | 'v' | 'd' | 't', value) => value.to_string(),
-            (verb, value) => format!("%!{verb}({value})"),
-        };
-        out.push_str(&match (flags.contains('-'), flags.contains('0')) {
-            (true, _) => format!("{word:<width$}"),
-            (false, true) => format!("{word:0>width$}"),
-            (false, false) => format!("{word:>width$}"),
-        });
-    }
-    Ok(Value::Text(out))
-}
-
-fn title(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    let mut at_start = true;
-    for character in text.chars() {
-        if at_start {
-            out.extend(character.to_uppercase());
-        } else {
-            out.push(character);
-        }
-        at_start = !(character.is_alphanumeric() || character == '_' || character == '\'');
-    }
-    out
-}
-
-fn split(arguments: &[Value]) -> Result<Value, String> {
-    match arguments {
-        [Value::Text(text), Value::Text(separator)] if separator.is_empty() => Ok(Value::List(
-            text.chars().map(|c| Value::text(c.to_string())).collect(),
-        )),
-        [Value::Text(text), Value::Text(separator)] => Ok(Value::List(
-            text.split(separator.as_str()).map(Value::text).collect(),
-        )),
-        [_, _] => Err("wrong type for value; expected string".into()),
-        _ => Err(wrong_count("split", 2, arguments)),
-    }
-}
-
-fn join(arguments: &[Value]) -> Result<Value, String> {
-    match arguments {
-        [Value::List(items), Value::Text(separator)] => {
-            let words: Vec<String> = items.iter().map(Value::to_string).collect();
-            Ok(Value::Text(words.join(separator)))
-        }
-        [Value::Nil(_), Value::Text(_)] => Ok(Value::text("")),
-        [_, _] => Err("wrong type for value; expected []string".into()),
-        _ => Err(wrong_count("join", 2, arguments)),
-    }
-}
-
-fn pad(arguments: &[Value]) -> Result<Value, String> {
-    match arguments {
-        [Value::Text(text), ..] if text.is_empty() => Ok(Value::text("")),
-        [Value::Text(text), Value::Int(before), Value::Int(after)] => {
-            let spaces = |count: i64| " ".repeat(count.clamp(0, 4096) as usize);
-            Ok(Value::Text(format!(
-                "{}{text}{}",
-                spaces(*before),
-                spaces(*after)
-            )))
-        }
-        _ => Err(wrong_count("pad", 3, arguments)),
-    }
-}
-
-fn truncate(arguments: &[Value]) -> Result<Value, String> {
-    match arguments {
-        [Value::Text(text), Value::Int(length)] => {
-            let length = usize::try_from(*length).unwrap_or(0);
-            Ok(Value::Text(text.chars().take(length).collect()))
-        }
-        _ => Err(wrong_count("truncate", 2, arguments)),
-    }
+/// The first bytes of a text.
+fn truncate(text: &str, length: i64) -> Result<String, String> {
+    let length = usize::try_from(length)
+        .map_err(|_| format!("runtime error: slice bounds out of range [:{length}]"))?;
+    let bytes = text.as_bytes();
+    let kept = &bytes[..length.min(bytes.len())];
+    Ok(String::from_utf8_lossy(kept).into_owned())
 }

@@ -1,414 +1,589 @@
-//! Tokens to a tree. Variables are checked here, as Go does: an unknown one is a parse error.
+//! Tokens to a tree. Variables and functions are checked here, as Go does: an unknown one is a
+//! mistake of the format, whatever it is run over.
+//!
+//! A message names the line of the furthest token that was looked at, which is Go's habit too.
+
+use std::collections::HashMap;
 
 use super::ParseError;
 use super::functions;
-use super::lex::{self, Spanned, Token};
-use crate::output::value::{Nil, Value};
+use super::lex::{self, Kind, Token};
+use super::number;
+use super::tree::{Branch, Command, Node, Operand, Pipe, Term};
+use crate::output::text::quote;
 
+/// More parentheses or blocks within each other than this are refused.
+const DEEPEST: usize = 100;
+
+/// The nodes of the format itself, and those of the templates that it defines.
 #[derive(Debug)]
-pub(super) enum Node {
-    Text(String),
-    Action(Pipeline),
-    If {
-        branches: Vec<(Pipeline, Vec<Node>)>,
-        otherwise: Vec<Node>,
-    },
-    Range {
-        over: Pipeline,
-        body: Vec<Node>,
-        otherwise: Vec<Node>,
-    },
-    With {
-        over: Pipeline,
-        body: Vec<Node>,
-        otherwise: Vec<Node>,
-    },
-    Break,
-    Continue,
+pub(super) struct Forest {
+    pub(super) root: Vec<Node>,
+    pub(super) named: HashMap<String, Vec<Node>>,
 }
 
-#[derive(Debug)]
-pub(super) struct Pipeline {
-    /// Variables that take the result: one, or two in a `range`.
-    pub(super) targets: Vec<String>,
-    /// `:=` makes new ones, `=` sets those that are there.
-    pub(super) declares: bool,
-    pub(super) commands: Vec<Command>,
-}
-
-#[derive(Debug)]
-pub(super) struct Command {
-    pub(super) operands: Vec<Operand>,
-}
-
-#[derive(Debug)]
-pub(super) struct Operand {
-    pub(super) term: Term,
-    /// `.A.B` after the term.
-    pub(super) fields: Vec<String>,
-    pub(super) line: usize,
-    pub(super) column: usize,
-    /// The operand as it was written, for messages.
-    pub(super) source: String,
-}
-
-#[derive(Debug)]
-pub(super) enum Term {
-    Dot,
-    Variable(String),
-    Literal(Value),
-    Function(String),
-    Group(Box<Pipeline>),
-}
-
-pub(super) fn nodes(text: &str, tokens: Vec<Spanned>) -> Result<Vec<Node>, ParseError> {
+pub(super) fn forest(format: &'static str, text: &str) -> Result<Forest, ParseError> {
     let mut parser = Parser {
-        text,
-        tokens,
+        format,
+        tokens: lex::tokens(text),
         next: 0,
-        variables: vec![String::new()],
-        loops: 0,
+        furthest: 0,
+        action_line: None,
+        depth: 0,
+        scope: Scope::new(),
+        named: HashMap::new(),
     };
-    let (nodes, end) = parser.list()?;
-    match end {
-        Stop::Input => Ok(nodes),
-        Stop::Else => Err(parser.error("unexpected {{else}}")),
-        Stop::Close => Err(parser.error("unexpected {{end}}")),
+    let mut root = Vec::new();
+    while parser.peek().kind != Kind::End {
+        if let Some(name) = parser.definition()? {
+            let body = parser.inner("define clause")?;
+            parser.define(name, body)?;
+            continue;
+        }
+        match parser.text_or_action()? {
+            Item::Node(node) => root.push(node),
+            Item::End => return Err(parser.error("unexpected {{end}}")),
+            Item::Else => return Err(parser.error("unexpected {{else}}")),
+        }
     }
-}
-
-pub(super) fn mentions(nodes: &[Node], field: &str) -> bool {
-    nodes.iter().any(|node| match node {
-        Node::Text(_) | Node::Break | Node::Continue => false,
-        Node::Action(pipeline) => pipeline_mentions(pipeline, field),
-        Node::If {
-            branches,
-            otherwise,
-        } => {
-            branches
-                .iter()
-                .any(|(test, body)| pipeline_mentions(test, field) || mentions(body, field))
-                || mentions(otherwise, field)
-        }
-        Node::Range {
-            over,
-            body,
-            otherwise,
-        }
-        | Node::With {
-            over,
-            body,
-            otherwise,
-        } => pipeline_mentions(over, field) || mentions(body, field) || mentions(otherwise, field),
+    Ok(Forest {
+        root,
+        named: parser.named,
     })
 }
 
-fn pipeline_mentions(pipeline: &Pipeline, field: &str) -> bool {
-    pipeline
-        .commands
-        .iter()
-        .flat_map(|command| &command.operands)
-        .any(|operand| {
-            operand.fields.first().is_some_and(|first| first == field)
-                || matches!(&operand.term, Term::Group(inner) if pipeline_mentions(inner, field))
-        })
-}
-
-/// What ended a list of nodes.
-enum Stop {
-    Input,
+enum Item {
+    Node(Node),
+    End,
     Else,
-    Close,
 }
 
-struct Parser<'a> {
-    text: &'a str,
-    tokens: Vec<Spanned>,
-    next: usize,
+/// What is known where a template begins; each has its own.
+struct Scope {
     variables: Vec<String>,
     loops: usize,
 }
 
-impl Parser<'_> {
-    fn list(&mut self) -> Result<(Vec<Node>, Stop), ParseError> {
-        let mut nodes = Vec::new();
-        loop {
-            match self.take() {
-                None => return Ok((nodes, Stop::Input)),
-                Some(Token::Text(text)) => nodes.push(Node::Text(text)),
-                // Outside actions the lexer makes nothing but text and openings.
-                Some(_) => match self.peek_word().as_deref() {
-                    Some("end") => {
-                        self.next += 1;
-                        self.close("end")?;
-                        return Ok((nodes, Stop::Close));
-                    }
-                    Some("else") => {
-                        self.next += 1;
-                        return Ok((nodes, Stop::Else));
-                    }
-                    Some(word @ ("if" | "range" | "with")) => {
-                        self.next += 1;
-                        let node = self.block(word)?;
-                        nodes.push(node);
-                    }
-                    Some(word @ ("break" | "continue")) => {
-                        self.next += 1;
-                        if self.loops == 0 {
-                            return Err(
-                                self.error(&format!("{{{{{word}}}}} outside {{{{range}}}}"))
-                            );
-                        }
-                        self.close(word)?;
-                        nodes.push(if word == "break" {
-                            Node::Break
-                        } else {
-                            Node::Continue
-                        });
-                    }
-                    Some(word @ ("define" | "template" | "block")) => {
-                        return Err(
-                            self.error(&format!("{{{{{word}}}}} is not supported in a format"))
-                        );
-                    }
-                    _ => {
-                        let pipeline = self.pipeline("command")?;
-                        self.close("command")?;
-                        nodes.push(Node::Action(pipeline));
-                    }
-                },
+impl Scope {
+    fn new() -> Scope {
+        Scope {
+            variables: vec!["$".into()],
+            loops: 0,
+        }
+    }
+}
+
+struct Parser {
+    format: &'static str,
+    tokens: Vec<Token>,
+    next: usize,
+    furthest: usize,
+    /// Where the action began that is being read.
+    action_line: Option<usize>,
+    depth: usize,
+    scope: Scope,
+    named: HashMap<String, Vec<Node>>,
+}
+
+type Parsed<T> = Result<T, ParseError>;
+
+impl Parser {
+    /// The name of a template, if its definition begins here.
+    fn definition(&mut self) -> Parsed<Option<String>> {
+        if self.peek().kind != Kind::Open {
+            return Ok(None);
+        }
+        let start = self.next;
+        self.take();
+        let word = self.take_after_space();
+        if (word.kind, word.text.as_str()) != (Kind::Keyword, "define") {
+            self.next = start;
+            return Ok(None);
+        }
+        const CONTEXT: &str = "define clause";
+        let token = self.take_after_space();
+        if !matches!(token.kind, Kind::Quoted | Kind::Raw) {
+            return Err(self.unexpected(&token, CONTEXT));
+        }
+        let name = number::unquoted(&token.text).ok_or_else(|| self.error("invalid syntax"))?;
+        self.expect_close(CONTEXT)?;
+        Ok(Some(name))
+    }
+
+    /// The body of a template, which knows nothing of what is around it.
+    fn inner(&mut self, context: &str) -> Parsed<Vec<Node>> {
+        let outer = std::mem::replace(&mut self.scope, Scope::new());
+        let (body, end) = self.list()?;
+        self.scope = outer;
+        match end {
+            Item::Else => Err(self.error(&format!("unexpected {{{{else}}}} in {context}"))),
+            _ => Ok(body),
+        }
+    }
+
+    /// A template that has nothing but white space gives way to one that has more.
+    fn define(&mut self, name: String, body: Vec<Node>) -> Parsed<()> {
+        let is_empty = |nodes: &[Node]| {
+            let blank = |node: &Node| matches!(node, Node::Text(text) if text.trim().is_empty());
+            nodes.iter().all(blank)
+        };
+        let known = self.named.get(&name);
+        match known.is_none_or(|nodes| is_empty(nodes)) {
+            true => {
+                self.named.insert(name, body);
+                Ok(())
+            }
+            false if is_empty(&body) => Ok(()),
+            false => {
+                let name = quote(&name);
+                Err(self.error(&format!("template: multiple definition of template {name}")))
             }
         }
     }
 
-    fn block(&mut self, word: &str) -> Result<Node, ParseError> {
-        let scope = self.variables.len();
-        let over = self.pipeline(word)?;
-        self.close(word)?;
-        let looping = usize::from(word == "range");
-        self.loops += looping;
-        let (body, end) = self.list()?;
-        self.loops -= looping;
-        let mut otherwise = Vec::new();
-        let mut branches = Vec::new();
-        match end {
-            Stop::Input => return Err(self.error("unexpected EOF")),
-            Stop::Close => {}
-            Stop::Else => {
-                // `else if` and `else with` open a block that shares this one's end.
-                match self.peek_word().as_deref() {
-                    Some(next) if next == word && word != "range" => {
-                        self.next += 1;
-                        let nested = self.block(word)?;
-                        match nested {
-                            Node::If {
-                                branches: more,
-                                otherwise: rest,
-                            } => {
-                                branches = more;
-                                otherwise = rest;
-                            }
-                            other => otherwise = vec![other],
-                        }
-                    }
-                    _ => {
-                        self.close("else")?;
-                        let (nodes, end) = self.list()?;
-                        match end {
-                            Stop::Close => otherwise = nodes,
-                            Stop::Else => return Err(self.error("expected end; found {{else}}")),
-                            Stop::Input => return Err(self.error("unexpected EOF")),
-                        }
-                    }
+    /// Nodes, and the `end` or `else` after them.
+    fn list(&mut self) -> Parsed<(Vec<Node>, Item)> {
+        self.descend()?;
+        let mut nodes = Vec::new();
+        while self.peek_after_space().kind != Kind::End {
+            match self.text_or_action()? {
+                Item::Node(node) => nodes.push(node),
+                end => {
+                    self.depth -= 1;
+                    return Ok((nodes, end));
                 }
             }
         }
-        self.variables.truncate(scope);
-        Ok(match word {
-            "if" => {
-                branches.insert(0, (over, body));
-                Node::If {
-                    branches,
-                    otherwise,
-                }
+        Err(self.error("unexpected EOF"))
+    }
+
+    fn text_or_action(&mut self) -> Parsed<Item> {
+        let token = self.take_after_space();
+        match token.kind {
+            Kind::Text => Ok(Item::Node(Node::Text(token.text))),
+            Kind::Open => {
+                self.action_line = Some(token.line);
+                let item = self.action()?;
+                self.action_line = None;
+                Ok(item)
             }
-            "range" => Node::Range {
-                over,
-                body,
-                otherwise,
-            },
-            _ => Node::With {
-                over,
-                body,
-                otherwise,
-            },
+            _ => Err(self.unexpected(&token, "input")),
+        }
+    }
+
+    fn action(&mut self) -> Parsed<Item> {
+        let token = self.peek_after_space().clone();
+        let word = match token.kind {
+            Kind::Keyword => token.text.as_str(),
+            _ => "",
+        };
+        // `define` is of the outermost level only, and nothing but a word that no command has.
+        if !matches!(word, "" | "define") {
+            self.take();
+        }
+        let node = match word {
+            "if" => Node::If(self.branch("if")?),
+            "with" => Node::With(self.branch("with")?),
+            "range" => Node::Range(self.branch("range")?),
+            "end" => {
+                self.expect_close("end")?;
+                return Ok(Item::End);
+            }
+            "else" => {
+                let next = self.peek_after_space();
+                let shares_end =
+                    next.kind == Kind::Keyword && matches!(next.text.as_str(), "if" | "with");
+                if !shares_end {
+                    self.expect_close("else")?;
+                }
+                return Ok(Item::Else);
+            }
+            "template" => self.template()?,
+            "block" => self.block()?,
+            "break" => {
+                self.loop_control("{{break}}")?;
+                Node::Break
+            }
+            "continue" => {
+                self.loop_control("{{continue}}")?;
+                Node::Continue
+            }
+            _ => Node::Action(self.pipeline("command", Kind::Close)?),
+        };
+        Ok(Item::Node(node))
+    }
+
+    fn loop_control(&mut self, word: &str) -> Parsed<()> {
+        self.expect_close(word)?;
+        match self.scope.loops {
+            0 => Err(self.error(&format!("{word} outside {{{{range}}}}"))),
+            _ => Ok(()),
+        }
+    }
+
+    fn branch(&mut self, word: &str) -> Parsed<Branch> {
+        let known = self.scope.variables.len();
+        let over = self.pipeline(word, Kind::Close)?;
+        let looping = usize::from(word == "range");
+        self.scope.loops += looping;
+        let (body, end) = self.list()?;
+        self.scope.loops -= looping;
+        let mut otherwise = Vec::new();
+        if matches!(end, Item::Else) {
+            let next = self.peek();
+            let shares_end = next.kind == Kind::Keyword && next.text == word && word != "range";
+            if shares_end {
+                // `else if` and `else with` open a block that shares this one's end.
+                self.take();
+                self.descend()?;
+                let nested = self.branch(word)?;
+                self.depth -= 1;
+                otherwise.push(match word {
+                    "if" => Node::If(nested),
+                    _ => Node::With(nested),
+                });
+            } else {
+                let (nodes, end) = self.list()?;
+                if matches!(end, Item::Else) {
+                    return Err(self.error("expected end; found {{else}}"));
+                }
+                otherwise = nodes;
+            }
+        }
+        self.scope.variables.truncate(known);
+        Ok(Branch {
+            over,
+            body,
+            otherwise,
         })
     }
 
-    fn pipeline(&mut self, context: &str) -> Result<Pipeline, ParseError> {
-        let (targets, declares) = self.targets(context)?;
-        let mut commands = vec![self.command(context)?];
-        while self.peek() == Some(&Token::Pipe) {
-            self.next += 1;
-            commands.push(self.command(context)?);
+    fn template(&mut self) -> Parsed<Node> {
+        const CONTEXT: &str = "template clause";
+        let (at, name) = self.template_name(CONTEXT)?;
+        let dot = match self.peek_after_space().kind {
+            Kind::Close => {
+                self.take();
+                None
+            }
+            _ => Some(self.pipeline(CONTEXT, Kind::Close)?),
+        };
+        Ok(Node::Template { at, name, dot })
+    }
+
+    fn block(&mut self) -> Parsed<Node> {
+        const CONTEXT: &str = "block clause";
+        let (at, name) = self.template_name(CONTEXT)?;
+        let dot = Some(self.pipeline(CONTEXT, Kind::Close)?);
+        let body = self.inner(CONTEXT)?;
+        self.define(name.clone(), body)?;
+        Ok(Node::Template { at, name, dot })
+    }
+
+    fn template_name(&mut self, context: &str) -> Parsed<(usize, String)> {
+        let token = self.take_after_space();
+        if !matches!(token.kind, Kind::Quoted | Kind::Raw) {
+            return Err(self.unexpected(&token, context));
         }
-        if declares {
-            self.variables.extend(targets.iter().cloned());
+        match number::unquoted(&token.text) {
+            Some(name) => Ok((token.at, name)),
+            None => Err(self.error("invalid syntax")),
         }
-        Ok(Pipeline {
+    }
+
+    fn pipeline(&mut self, context: &str, end: Kind) -> Parsed<Pipe> {
+        let at = self.peek_after_space().at;
+        let (targets, assigns) = self.targets(context)?;
+        let mut commands: Vec<Command> = Vec::new();
+        loop {
+            let token = self.peek_after_space().clone();
+            match token.kind {
+                kind if kind == end => {
+                    self.take();
+                    break;
+                }
+                Kind::Bool
+                | Kind::Character
+                | Kind::Complex
+                | Kind::Dot
+                | Kind::Field
+                | Kind::Identifier
+                | Kind::Number
+                | Kind::Nil
+                | Kind::Raw
+                | Kind::Quoted
+                | Kind::Variable
+                | Kind::LeftParen => commands.push(self.command()?),
+                _ => {
+                    self.take();
+                    return Err(self.unexpected(&token, context));
+                }
+            }
+        }
+        if commands.is_empty() {
+            return Err(self.error(&format!("missing value for {context}")));
+        }
+        for (stage, command) in commands.iter().enumerate().skip(1) {
+            let constant = command.operands.first().is_some_and(|first| {
+                matches!(
+                    first.term,
+                    Term::Bool(_) | Term::Dot | Term::Nil | Term::Number(_) | Term::Text { .. }
+                )
+            });
+            if constant {
+                let stage = stage + 1;
+                return Err(
+                    self.error(&format!("non executable command in pipeline stage {stage}"))
+                );
+            }
+        }
+        Ok(Pipe {
+            at,
             targets,
-            declares,
+            assigns,
             commands,
         })
     }
 
     /// `$x :=`, `$x =` and, in a range, `$i, $x :=`.
-    fn targets(&mut self, context: &str) -> Result<(Vec<String>, bool), ParseError> {
+    fn targets(&mut self, context: &str) -> Parsed<(Vec<String>, bool)> {
         let mut names = Vec::new();
-        let start = self.next;
-        while let Some(Token::Variable(name)) = self.peek().cloned() {
-            self.next += 1;
-            names.push(name);
-            match self.peek() {
-                Some(Token::Comma) if context == "range" && names.len() == 1 => self.next += 1,
-                Some(Token::Declare) => {
-                    self.next += 1;
-                    return Ok((names, true));
+        loop {
+            let token = self.peek_after_space().clone();
+            if token.kind != Kind::Variable {
+                return Ok((names, false));
+            }
+            let start = self.next;
+            self.take();
+            // The variable is an operand unless one of these follows.
+            let next = self.peek_after_space().clone();
+            match next.kind {
+                Kind::Assign | Kind::Declare => {
+                    self.take();
+                    names.push(token.text.clone());
+                    self.scope.variables.push(token.text);
+                    return Ok((names, next.kind == Kind::Assign));
                 }
-                Some(Token::Assign) => {
-                    self.next += 1;
-                    for name in &names {
-                        self.known(name)?;
+                Kind::Other if next.text == "," => {
+                    self.take();
+                    names.push(token.text.clone());
+                    self.scope.variables.push(token.text);
+                    if context != "range" || names.len() >= 2 {
+                        return Err(self.error(&format!("too many declarations in {context}")));
                     }
+                    let after = self.peek_after_space().kind;
+                    if !matches!(after, Kind::Variable | Kind::Close | Kind::RightParen) {
+                        return Err(self.error("range can only initialize variables"));
+                    }
+                }
+                _ => {
+                    self.next = start;
                     return Ok((names, false));
                 }
-                _ => break,
             }
         }
-        self.next = start;
-        Ok((Vec::new(), false))
     }
 
-    fn command(&mut self, context: &str) -> Result<Command, ParseError> {
+    fn command(&mut self) -> Parsed<Command> {
+        let at = self.peek_after_space().at;
         let mut operands = Vec::new();
-        while let Some(operand) = self.operand()? {
-            operands.push(operand);
+        loop {
+            self.peek_after_space();
+            operands.extend(self.operand()?);
+            let token = self.peek().clone();
+            match token.kind {
+                Kind::Space => {
+                    self.take();
+                }
+                Kind::Close | Kind::RightParen => break,
+                Kind::Pipe => {
+                    self.take();
+                    break;
+                }
+                _ => {
+                    self.take();
+                    return Err(self.unexpected(&token, "operand"));
+                }
+            }
         }
         if operands.is_empty() {
-            return Err(self.error(&format!("missing value for {context}")));
+            return Err(self.error("empty command"));
         }
-        Ok(Command { operands })
+        Ok(Command { at, operands })
     }
 
-    fn operand(&mut self) -> Result<Option<Operand>, ParseError> {
-        let Some(Spanned { token, at, .. }) = self.tokens.get(self.next).cloned() else {
-            return Err(self.error("unclosed action"));
+    /// A term and the fields that follow it without a space.
+    fn operand(&mut self) -> Parsed<Option<Operand>> {
+        let Some(mut operand) = self.term()? else {
+            return Ok(None);
         };
-        let mut fields = Vec::new();
-        let term = match token {
-            Token::Field(name) => {
-                if !name.is_empty() {
-                    fields.push(name);
+        if self.peek().kind != Kind::Field {
+            return Ok(Some(operand));
+        }
+        let at = self.peek().at;
+        let mut names = Vec::new();
+        while self.peek().kind == Kind::Field {
+            names.push(field_name(&self.take().text));
+        }
+        operand = match operand.term {
+            Term::Field(mut all) => {
+                all.append(&mut names);
+                Operand {
+                    at,
+                    term: Term::Field(all),
                 }
-                Term::Dot
             }
-            Token::Variable(name) => {
-                self.known(&name)?;
-                Term::Variable(name)
+            Term::Variable(mut all) => {
+                all.append(&mut names);
+                Operand {
+                    at,
+                    term: Term::Variable(all),
+                }
             }
-            Token::Quoted(text) => Term::Literal(Value::Text(text)),
-            Token::Int(int) => Term::Literal(Value::Int(int)),
-            Token::Float(float) => Term::Literal(Value::Float(float)),
-            Token::Word(word) => match word.as_str() {
-                "true" => Term::Literal(Value::Bool(true)),
-                "false" => Term::Literal(Value::Bool(false)),
-                "nil" => Term::Literal(Value::Nil(Nil::Pointer)),
-                name if functions::is_known(name) => Term::Function(word),
-                name => return Err(self.error(&format!("function \"{name}\" not defined"))),
+            Term::Bool(_) | Term::Text { .. } | Term::Number(_) | Term::Nil | Term::Dot => {
+                let term = quote(&operand.to_string());
+                return Err(self.error(&format!("unexpected . after term {term}")));
+            }
+            _ => Operand {
+                at,
+                term: Term::Chain(Box::new(operand), names),
             },
-            Token::LeftParen => {
-                self.next += 1;
-                let inner = self.pipeline("parenthesized pipeline")?;
-                if self.peek() != Some(&Token::RightParen) {
-                    return Err(self.error("unclosed left paren"));
-                }
-                Term::Group(Box::new(inner))
-            }
-            Token::RightParen | Token::Pipe | Token::Close => return Ok(None),
-            other => return Err(self.error(&format!("unexpected {other:?} in operand"))),
         };
-        self.next += 1;
-        while let Some(Spanned {
-            token: Token::Field(name),
-            spaced: false,
-            ..
-        }) = self.tokens.get(self.next)
-        {
-            if name.is_empty() {
-                break;
+        Ok(Some(operand))
+    }
+
+    fn term(&mut self) -> Parsed<Option<Operand>> {
+        let token = self.peek_after_space().clone();
+        self.take();
+        let at = token.at;
+        let term = match token.kind {
+            Kind::Identifier if functions::is_known(&token.text) => Term::Identifier(token.text),
+            Kind::Identifier => {
+                let name = quote(&token.text);
+                return Err(self.error(&format!("function {name} not defined")));
             }
-            fields.push(name.clone());
+            Kind::Dot => Term::Dot,
+            Kind::Nil => Term::Nil,
+            Kind::Variable => {
+                if !self.scope.variables.contains(&token.text) {
+                    let name = quote(&token.text);
+                    return Err(self.error(&format!("undefined variable {name}")));
+                }
+                Term::Variable(vec![token.text])
+            }
+            Kind::Field => Term::Field(vec![field_name(&token.text)]),
+            Kind::Bool => Term::Bool(token.text == "true"),
+            Kind::Character | Kind::Complex | Kind::Number => {
+                let read = match token.kind {
+                    Kind::Character => number::character(&token.text),
+                    Kind::Complex => number::complex(&token.text),
+                    _ => number::number(&token.text),
+                };
+                Term::Number(read.map_err(|reason| self.error(&reason))?)
+            }
+            Kind::LeftParen => {
+                self.descend()?;
+                let pipe = self.pipeline("parenthesized pipeline", Kind::RightParen)?;
+                self.depth -= 1;
+                return Ok(Some(Operand {
+                    at: pipe.at,
+                    term: Term::Group(pipe),
+                }));
+            }
+            Kind::Quoted | Kind::Raw => match number::unquoted(&token.text) {
+                Some(text) => Term::Text {
+                    written: token.text,
+                    text,
+                },
+                None => return Err(self.error("invalid syntax")),
+            },
+            _ => {
+                self.next -= 1;
+                return Ok(None);
+            }
+        };
+        Ok(Some(Operand { at, term }))
+    }
+
+    fn descend(&mut self) -> Parsed<()> {
+        self.depth += 1;
+        match self.depth > DEEPEST {
+            true => Err(self.error("max expression depth exceeded")),
+            false => Ok(()),
+        }
+    }
+
+    fn expect_close(&mut self, context: &str) -> Parsed<()> {
+        let token = self.take_after_space();
+        match token.kind {
+            Kind::Close => Ok(()),
+            _ => Err(self.unexpected(&token, context)),
+        }
+    }
+
+    /// The token to come. After the last there is but that one, over and over.
+    fn peek(&mut self) -> &Token {
+        let last = self.tokens.len().saturating_sub(1);
+        self.next = self.next.min(last);
+        self.furthest = self.furthest.max(self.next);
+        &self.tokens[self.next]
+    }
+
+    fn peek_after_space(&mut self) -> &Token {
+        while self.peek().kind == Kind::Space {
             self.next += 1;
         }
-        let end = self
-            .tokens
-            .get(self.next)
-            .map_or(self.text.len(), |token| token.at);
-        let source = self.text[at..end]
-            .trim_end()
-            .trim_end_matches(['-', '}'])
-            .trim_end()
-            .to_owned();
-        let line_start = self.text[..at].rfind('\n').map_or(0, |newline| newline + 1);
-        Ok(Some(Operand {
-            term,
-            fields,
-            line: 1 + self.text[..at].matches('\n').count(),
-            column: at - line_start,
-            source,
-        }))
+        self.peek()
     }
 
-    fn known(&self, name: &str) -> Result<(), ParseError> {
-        if self.variables.iter().any(|variable| variable == name) {
-            return Ok(());
-        }
-        Err(self.error(&format!("undefined variable \"${name}\"")))
-    }
-
-    fn close(&mut self, context: &str) -> Result<(), ParseError> {
-        match self.take() {
-            Some(Token::Close) => Ok(()),
-            Some(other) => Err(self.error(&format!("unexpected {other:?} in {context}"))),
-            None => Err(self.error("unclosed action")),
-        }
-    }
-
-    fn peek(&self) -> Option<&Token> {
-        self.tokens.get(self.next).map(|spanned| &spanned.token)
-    }
-
-    fn peek_word(&self) -> Option<String> {
-        match self.peek() {
-            Some(Token::Word(word)) => Some(word.clone()),
-            _ => None,
-        }
-    }
-
-    fn take(&mut self) -> Option<Token> {
-        let token = self
-            .tokens
-            .get(self.next)
-            .map(|spanned| spanned.token.clone());
-        self.next += usize::from(token.is_some());
+    fn take(&mut self) -> Token {
+        let token = self.peek().clone();
+        self.next += 1;
         token
     }
 
+    fn take_after_space(&mut self) -> Token {
+        self.peek_after_space();
+        self.take()
+    }
+
+    fn unexpected(&self, token: &Token, context: &str) -> ParseError {
+        if token.kind != Kind::Error {
+            return self.error(&format!("unexpected {} in {context}", shown(token)));
+        }
+        let elsewhere = self.action_line.filter(|line| *line != token.line);
+        let extra = match elsewhere {
+            Some(line) if token.text.ends_with(" action") => {
+                format!(" started at {}:{line}", self.format)
+            }
+            Some(line) => format!(" in action started at {}:{line}", self.format),
+            None => String::new(),
+        };
+        self.error(&format!("{}{extra}", token.text))
+    }
+
     fn error(&self, reason: &str) -> ParseError {
-        let at = self
-            .tokens
-            .get(self.next)
-            .map_or(self.text.len(), |token| token.at);
-        lex::error(self.text, at, reason)
+        ParseError {
+            format: self.format,
+            line: self.tokens.get(self.furthest).map_or(1, |token| token.line),
+            reason: reason.to_owned(),
+        }
+    }
+}
+
+fn field_name(written: &str) -> String {
+    written.trim_start_matches('.').to_owned()
+}
+
+/// A token in a message.
+fn shown(token: &Token) -> String {
+    match token.kind {
+        Kind::End => "EOF".into(),
+        Kind::Keyword | Kind::Dot | Kind::Nil => format!("<{}>", token.text),
+        _ if token.text.len() > 10 => {
+            let start: String = token.text.chars().take(10).collect();
+            format!("{}...", quote(&start))
+        }
+        _ => quote(&token.text),
     }
 }

@@ -8,6 +8,8 @@ use crate::output::size;
 use crate::output::value::Value;
 
 const TABLE: &str = "{{.Type}}\\t{{.TotalCount}}\\t{{.Active}}\\t{{.Size}}\\t{{.Reclaimable}}";
+/// What `--format raw` stands for.
+const RAW: &str = "type: {{.Type}}\\ntotal: {{.TotalCount}}\\nactive: {{.Active}}\\nsize: {{.Size}}\\nreclaimable: {{.Reclaimable}}\\n";
 const HEADERS: [(&str, &str); 5] = [
     ("Active", "ACTIVE"),
     ("Reclaimable", "RECLAIMABLE"),
@@ -37,8 +39,20 @@ pub(super) fn render(
         ("Local Volumes", volumes(usage)),
         ("Build Cache", build_cache(usage)),
     ];
-    let rows: Vec<Value> = rows.iter().map(|(kind, share)| row(kind, share)).collect();
-    Listing::new(format, TABLE, "disk usage")?.render(&HEADERS, &rows)
+    let rows = rows.map(|(kind, share)| (go_name(kind), row(kind, &share)));
+    let rows = rows.iter().map(|(kind, row)| (*kind, row));
+    let format = Listing::or_raw(format, RAW);
+    Listing::new(format, TABLE, "formatter.diskUsageContext").render_kinds(&HEADERS, rows)
+}
+
+/// The name of a row's type.
+fn go_name(kind: &str) -> &'static str {
+    match kind {
+        "Images" => "formatter.diskUsageImagesContext",
+        "Containers" => "formatter.diskUsageContainersContext",
+        "Local Volumes" => "formatter.diskUsageVolumesContext",
+        _ => "formatter.diskUsageBuilderContext",
+    }
 }
 
 fn row(kind: &str, share: &Share) -> Value {

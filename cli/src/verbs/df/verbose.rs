@@ -5,8 +5,9 @@ use bollard::models::{
 };
 
 use crate::failure::Failure;
+use crate::output::go;
 use crate::output::listing::Listing;
-use crate::output::template::{Subject, Template};
+use crate::output::template::Template;
 use crate::output::value::Value;
 use crate::output::{age, size};
 use crate::verbs::{images, ps};
@@ -51,13 +52,13 @@ pub(super) fn render(
             } else {
                 format
             };
-            let all = Value::Struct(vec![
+            let all = [
                 ("Images".into(), Value::List(images)),
                 ("Containers".into(), Value::List(containers)),
                 ("Volumes".into(), Value::List(volumes)),
                 ("BuildCache".into(), Value::List(cache)),
-            ]);
-            return whole(format, &all);
+            ];
+            return whole(format, &go::Value::row("formatter.diskUsageContext", &all));
         }
     }
     let kept: i64 = cached
@@ -66,7 +67,7 @@ pub(super) fn render(
         .filter_map(|one| one.size)
         .sum();
     let table = |format, headers: &[_], rows: &[Value]| {
-        Listing::new(None, format, "disk usage")?.render(headers, rows)
+        Listing::new(None, format, "formatter.diskUsageContext").render(headers, rows)
     };
     Ok(format!(
         "Images space usage:\n\n{}\nContainers space usage:\n\n{}\nLocal Volumes space usage:\n\n{}\nBuild cache usage: {}\n\n{}",
@@ -78,11 +79,11 @@ pub(super) fn render(
     ))
 }
 
-fn whole(format: &str, all: &Value) -> Result<String, Failure> {
+fn whole(format: &str, all: &go::Value) -> Result<String, Failure> {
     let format = format.replace("\\t", "\t").replace("\\n", "\n");
     let template = Template::parse(&format)
         .map_err(|error| Failure::new(format!("failed to parse template: {error}")))?;
-    let text = template.run(Subject::Row("disk usage"), all);
+    let text = template.run(all);
     let text =
         text.map_err(|error| Failure::new(format!("failed to execute template: {error}")))?;
     Ok(format!("{text}\n"))

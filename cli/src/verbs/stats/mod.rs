@@ -52,7 +52,7 @@ const CLEAR_LINE: &str = "\x1b[K";
 const CLEAR_BELOW: &str = "\x1b[J";
 
 pub(crate) async fn run(args: &Args, client: &Client) -> Result<u8, Failure> {
-    let listing = Listing::new(args.format.as_deref(), TABLE, "stats")?;
+    let listing = Listing::new(args.format.as_deref(), TABLE, "container.statsContext");
     match args.no_stream {
         true => once(args, client, &listing).await,
         false => live(args, client, &listing).await,

@@ -39,7 +39,7 @@ pub(super) fn row(container: &str, figures: Option<&ContainerStatsResponse>, tru
     Value::Struct(vec![
         text("BlockIO", cell(&|f| both(block(f), size::short))),
         text("CPUPerc", cell(&|f| format!("{:.2}%", cpu_percent(f)))),
-        text("Container", container.to_owned()),
+        text("Container", named(container)),
         text("ID", if trunc { short_id(id) } else { id.to_owned() }),
         text(
             "MemPerc",
@@ -65,6 +65,16 @@ pub(super) fn row(container: &str, figures: Option<&ContainerStatsResponse>, tru
             }),
         ),
     ])
+}
+
+/// An id is cut, wherever it came from; a name is not.
+fn named(container: &str) -> String {
+    let is_id = container.len() == 64 && container.bytes().all(|b| b.is_ascii_hexdigit());
+    if is_id {
+        short_id(container)
+    } else {
+        container.to_owned()
+    }
 }
 
 fn signed(bytes: u64) -> i64 {
