@@ -10,6 +10,7 @@ use std::path::Path;
 use serde_json::Value;
 
 use crate::api::{CreateSpec, HostConfig};
+use crate::container::seccomp;
 use crate::error::EngineError;
 use crate::health;
 use crate::images::RunImage;
@@ -169,6 +170,8 @@ fn judge_host(host: &HostConfig) -> Result<(), EngineError> {
     for option in host.security_opt.iter().flatten() {
         security(option)?;
     }
+    // Also for what is wrong with a profile.
+    seccomp::filter(host)?;
     for host in host.extra_hosts.iter().flatten() {
         let well_formed = host.split_once(':').is_some_and(|(n, a)| {
             !n.is_empty()
@@ -185,7 +188,8 @@ fn judge_host(host: &HostConfig) -> Result<(), EngineError> {
     Ok(())
 }
 
-/// The guest runs without a seccomp filter, AppArmor or SELinux: asking for none is fine.
+/// The guest runs without AppArmor and SELinux, and without a seccomp filter unless there is a
+/// profile: asking for none is fine.
 fn security(option: &str) -> Result<(), EngineError> {
     let known = [
         "no-new-privileges",
@@ -200,7 +204,7 @@ fn security(option: &str) -> Result<(), EngineError> {
         "label=disable",
         "label:disable",
     ];
-    match known.contains(&option) {
+    match known.contains(&option) || seccomp::profile(option).is_some() {
         true => Ok(()),
         false => Err(EngineError::NotSupported(format!(
             "security option {option}"

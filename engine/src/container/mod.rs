@@ -16,6 +16,7 @@ pub(crate) mod exec;
 mod health;
 mod oci;
 mod run;
+pub(crate) mod seccomp;
 mod snapshot;
 mod task;
 

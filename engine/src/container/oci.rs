@@ -1,8 +1,8 @@
 //! From a blueprint to what the agent is asked to make: an OCI runtime specification and the files
 //! that Docker provides.
 //!
-//! There is no seccomp profile: the wall is the VM, and Docker's profile exists to shield a kernel
-//! that is shared (decision 0007).
+//! There is no seccomp profile unless the user gives one: the wall is the VM, and Docker's profile
+//! exists to shield a kernel that is shared (decision 0007).
 
 use std::fmt::Write as _;
 
@@ -15,7 +15,7 @@ use oci_spec::runtime::{
 };
 
 use super::Blueprint;
-use super::capabilities;
+use super::{capabilities, seccomp};
 use crate::api::HostConfig;
 use crate::error::EngineError;
 
@@ -143,7 +143,7 @@ fn spec(blueprint: &Blueprint) -> Result<Spec, EngineError> {
         (false, Some(paths)) => paths.clone(),
         (false, None) => usual.iter().map(|p| (*p).to_owned()).collect(),
     };
-    let linux = LinuxBuilder::default()
+    let mut linux = LinuxBuilder::default()
         .masked_paths(paths(&host.masked_paths, &MASKED))
         .readonly_paths(paths(&host.readonly_paths, &READONLY))
         .resources(resources(blueprint).map_err(impossible)?)
@@ -155,6 +155,7 @@ fn spec(blueprint: &Blueprint) -> Result<Spec, EngineError> {
         )
         .build()
         .map_err(impossible)?;
+    linux.set_seccomp(seccomp::filter(host)?);
     let root = RootBuilder::default()
         .path("/")
         .readonly(host.readonly_rootfs)
