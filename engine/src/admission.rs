@@ -3,6 +3,7 @@
 
 #[cfg(test)]
 mod every_field;
+mod mounts;
 mod resources;
 
 use std::path::Path;
@@ -60,6 +61,7 @@ pub(crate) fn judge(spec: &CreateSpec, facts: &HostFacts) -> Result<(), EngineEr
     }
     judge_networks(&spec.networking_config)?;
     judge_host(&spec.host_config)?;
+    mounts::judge(&spec.host_config)?;
     resources::judge(&spec.host_config, facts)?;
     let dir = &spec.config.working_dir;
     if !dir.is_empty() && !dir.starts_with('/') {

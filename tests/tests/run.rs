@@ -96,6 +96,28 @@ fn environment_folder_user_name_and_entrypoint() {
 }
 
 #[test]
+fn a_profile_forbids_calls_and_a_filesystem_in_memory_is_as_asked() {
+    let hull = Daemon::with_busybox();
+    let folder = tempfile::tempdir().unwrap();
+    let profile = folder.path().join("no-folders.json");
+    let text = r#"{ "defaultAction": "SCMP_ACT_ALLOW", "syscalls": [
+        { "names": ["mkdir", "mkdirat"], "action": "SCMP_ACT_ERRNO", "errnoRet": 30 },
+        { "names": ["chmod", "fchmodat"], "action": "SCMP_ACT_ERRNO",
+          "excludes": { "caps": ["CAP_CHOWN"] } } ] }"#;
+    std::fs::write(&profile, text).unwrap();
+    let security = format!("seccomp={}", profile.display());
+    let mount = "type=tmpfs,target=/cache,tmpfs-size=1m,tmpfs-mode=0710";
+    let script = "mkdir /x; chmod 700 /root && grep Seccomp: /proc/self/status; stat -c %a /cache; \
+                  head -c 2000000 /dev/zero > /cache/big; wc -c < /cache/big";
+    let mut words = vec!["run", "--rm", "--security-opt", &security, "--mount", mount];
+    words.extend(["busybox", "sh", "-c", script]);
+    let out = hull.hull(words);
+    assert_eq!(out.stdout, "Seccomp:\t2\n710\n1048576\n", "{out}");
+    assert!(out.stderr.contains("Read-only file system"), "{out}");
+    assert!(out.stderr.contains("No space left on device"), "{out}");
+}
+
+#[test]
 fn a_file_written_in_one_container_is_not_in_the_next() {
     let hull = Daemon::with_busybox();
     let write = "echo mine > /etc/note && cat /etc/note";

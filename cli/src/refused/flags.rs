@@ -89,7 +89,6 @@ pub(crate) const FLAGS: &[Flag] = &[
     short('v', later(CREATE, "volume", FILES)),
     later(CREATE, "volumes-from", FILES),
     later(CREATE, "volume-driver", FILES),
-    later(CREATE, "mount", FILES),
     switch(later(CREATE, "use-api-socket", FILES)),
     never(CREATE, "device", DEVICES),
     never(CREATE, "device-cgroup-rule", DEVICES),

@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use bollard::models::{ResourcesUlimits, ThrottleDevice};
+use bollard::models::{Mount, ResourcesUlimits, ThrottleDevice};
 use clap::{Args, ValueEnum};
 
 use super::hosts;
@@ -151,6 +151,9 @@ pub(crate) struct Flags {
     /// Tune container memory swappiness (0 to 100)
     #[arg(long, value_name = "int", value_parser = int)]
     pub(crate) memory_swappiness: Option<i64>,
+    /// Attach a filesystem mount to the container
+    #[arg(long, value_name = "mount", value_parser = super::mount::parse)]
+    pub(crate) mount: Vec<Mount>,
     /// Assign a name to the container
     #[arg(long, value_name = "string")]
     pub(crate) name: Option<String>,

@@ -10,6 +10,7 @@
 pub(crate) mod flags;
 mod hosts;
 mod lists;
+mod mount;
 pub(crate) mod platform;
 pub(crate) mod restart;
 mod security;
@@ -159,6 +160,7 @@ fn host_config(flags: &Flags) -> Result<HostConfig, SpecError> {
         security_opt: (!security.options.is_empty()).then_some(security.options),
         masked_paths: security.paths_shown.then(Vec::new),
         readonly_paths: security.paths_shown.then(Vec::new),
+        mounts: (!flags.mount.is_empty()).then(|| flags.mount.clone()),
         tmpfs: (!flags.tmpfs.is_empty()).then(|| lists::tmpfs(&flags.tmpfs)),
         sysctls: map(&flags.sysctl),
         annotations: map(&flags.annotation),

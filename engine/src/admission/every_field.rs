@@ -115,9 +115,9 @@ fn table() -> Vec<(&'static str, Value, Value, Fate)> {
         ("MemorySwappiness", json!(50), none(), Warned),
         (
             "Mounts",
-            json!([{ "Type": "bind", "Source": "/a", "Target": "/b" }]),
+            json!([{ "Type": "tmpfs", "Target": "/b" }]),
             none(),
-            Refused,
+            Honoured,
         ),
         ("NanoCpus", json!(500_000_000), none(), Honoured),
         ("NetworkMode", json!("none"), none(), ByEngine),

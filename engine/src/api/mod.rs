@@ -24,7 +24,10 @@ pub use request::{
     CommitOptions, CopyOptions, Created, Pruned, RemoveOptions, StopOptions, Top, WaitCondition,
     WaitOutcome, Waiting,
 };
-pub use spec::{Config, CreateSpec, HostConfig, LogConfig, RestartPolicy, ThrottleDevice, Ulimit};
+pub use spec::{
+    Config, CreateSpec, HostConfig, LogConfig, Mount, RestartPolicy, ThrottleDevice, TmpfsOptions,
+    Ulimit,
+};
 pub use stats::{CpuUsage, DeviceUsage, MemoryUsage, StatsSample, Usage};
 pub use transfer::{
     Credentials, Described, Down, Hit, InsecureRegistry, Login, Mirror, PullOptions, PushOptions,

@@ -186,6 +186,9 @@ pub struct HostConfig {
     /// tmpfs mounts: path to options.
     #[serde(deserialize_with = "or_default")]
     pub tmpfs: BTreeMap<String, String>,
+    /// The same in the newer form, and mounts of other kinds.
+    #[serde(deserialize_with = "or_default", skip_serializing_if = "Vec::is_empty")]
+    pub mounts: Vec<Mount>,
     /// Resource limits.
     #[serde(deserialize_with = "or_default")]
     pub ulimits: Vec<Ulimit>,
@@ -225,6 +228,47 @@ pub struct ThrottleDevice {
     pub path: String,
     /// In a second; 0 is no limit.
     pub rate: u64,
+}
+
+/// Something besides the image's files that a container sees.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct Mount {
+    /// `tmpfs`; other kinds are refused.
+    pub r#type: String,
+    /// What is mounted. A tmpfs has none.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub source: String,
+    /// Where.
+    pub target: String,
+    /// Whether nothing can be written.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub read_only: bool,
+    /// Of a tmpfs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tmpfs_options: Option<TmpfsOptions>,
+    /// The rest, judged by name.
+    #[serde(flatten)]
+    pub other: Map<String, Value>,
+}
+
+/// How a tmpfs is made.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct TmpfsOptions {
+    /// The most it holds; 0 is half of the memory.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub size_bytes: i64,
+    /// Of its folder; 0 is 1777.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub mode: u32,
+    /// The rest, judged by name.
+    #[serde(flatten)]
+    pub other: Map<String, Value>,
+}
+
+fn is_zero<T: Default + PartialEq>(number: &T) -> bool {
+    *number == T::default()
 }
 
 /// One resource limit.

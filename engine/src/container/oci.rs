@@ -220,6 +220,16 @@ fn mounts(blueprint: &Blueprint) -> Result<Vec<Mount>, OciSpecError> {
         );
         all.push(mount(at, "tmpfs", list)?);
     }
+    for one in &host.mounts {
+        let mut list = words(&["nosuid", "nodev", "noexec"]);
+        let options = one.tmpfs_options.as_ref();
+        list.extend(one.read_only.then(|| "ro".to_owned()));
+        list.extend(options.and_then(|o| (o.mode != 0).then(|| format!("mode={:o}", o.mode))));
+        list.extend(
+            options.and_then(|o| (o.size_bytes != 0).then(|| format!("size={}", o.size_bytes))),
+        );
+        all.push(mount(&one.target, "tmpfs", list)?);
+    }
     Ok(all)
 }
 

@@ -2,12 +2,12 @@
 
 use bollard_stubs::models::{
     ContainerInspectResponse, ContainerState as StateModel, ContainerStateStatusEnum, DriverData,
-    Health as HealthModel, HealthStatusEnum, HealthcheckResult,
+    Health as HealthModel, HealthStatusEnum, HealthcheckResult, MountPoint, MountPointTypeEnum,
 };
 use hull_engine::Timestamp;
 use hull_engine::api::{
     Checked, Config, ContainerInspect, ContainerSizes, ContainerState, Health, HealthStatus,
-    HostConfig, Status,
+    HostConfig, Mount, Status,
 };
 use hyper::StatusCode;
 use serde::Serialize;
@@ -75,7 +75,7 @@ impl<'a> View<'a> {
             }),
             size_rw: sizes.map(|s| bytes(s.written)),
             size_root_fs: sizes.map(|s| bytes(s.root)),
-            mounts: Some(Vec::new()),
+            mounts: Some(mounts(&c.host_config)),
             network_settings: Some(network::settings(mode)),
             ..ContainerInspectResponse::default()
         };
@@ -87,6 +87,21 @@ impl<'a> View<'a> {
             host_config: &c.host_config,
         }
     }
+}
+
+/// What is mounted by `Mounts`; what is by `Tmpfs` is not listed by Docker either.
+fn mounts(host: &HostConfig) -> Vec<MountPoint> {
+    let empty = || Some(String::new());
+    let point = |mount: &Mount| MountPoint {
+        typ: Some(MountPointTypeEnum::TMPFS),
+        source: empty(),
+        destination: Some(mount.target.clone()),
+        mode: empty(),
+        rw: Some(!mount.read_only),
+        propagation: empty(),
+        ..MountPoint::default()
+    };
+    host.mounts.iter().map(point).collect()
 }
 
 fn state(state: &ContainerState) -> StateModel {
