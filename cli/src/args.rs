@@ -33,8 +33,8 @@ pub(crate) struct Cli {
 #[derive(Debug, Default, Args)]
 pub(crate) struct Global {
     /// Daemon socket to connect to
-    #[arg(short = 'H', long, value_name = "string")]
-    pub(crate) host: Option<String>,
+    #[arg(short = 'H', long, value_name = "list")]
+    pub(crate) host: Vec<String>,
     /// Trust certs signed only by this CA (default "~/.docker/ca.pem")
     #[arg(long, value_name = "string")]
     pub(crate) tlscacert: Option<PathBuf>,
@@ -90,6 +90,9 @@ pub(crate) enum Verb {
     System(System),
     /// Generate the autocompletion script for the specified shell
     Completion(completion::Args),
+    /// List what could stand where a command line ends
+    #[command(hide = true, name = "complete-names")]
+    CompleteNames(completion::names::Args),
     /// Write the manual, a page for each verb
     #[command(hide = true)]
     Man(man::Args),

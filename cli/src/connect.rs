@@ -14,6 +14,8 @@ use crate::api::{Client, Endpoint, Error, PLAIN_PORT, TLS_PORT, Tls, TlsFiles};
 use crate::args::Global;
 use crate::failure::Failure;
 
+const TWO_HOSTS: &str =
+    "Failed to initialize: unable to resolve docker endpoint: Specify only one -H";
 const DEFAULT_HOST: &str = "unix:///run/hull/hull.sock";
 
 /// The daemon's address, whether somebody asked for it, and how to trust each other.
@@ -31,9 +33,13 @@ impl Host {
         environment: impl Fn(&str) -> Option<String>,
     ) -> Result<Host, Failure> {
         let set = |name| environment(name).filter(|value| !value.is_empty());
+        if flags.host.len() > 1 {
+            return Err(Failure::new(TWO_HOSTS));
+        }
         let given = flags
             .host
-            .clone()
+            .first()
+            .cloned()
             .or_else(|| set("HULL_HOST"))
             .or_else(|| set("DOCKER_HOST"));
         let tls = flags.tlsverify || set("DOCKER_TLS_VERIFY").is_some();
@@ -59,6 +65,13 @@ impl Host {
             }),
             Err(error) => Err(Failure::new(error.to_string())),
         }
+    }
+
+    /// The daemon itself, where there is one: no machine is started for this.
+    pub(crate) async fn connect_to_daemon(self) -> Result<Client, Failure> {
+        let tls = self.tls.as_ref().map(Tls::open).transpose();
+        let tls = tls.map_err(|error| Failure::new(error.to_string()))?;
+        Ok(Client::connect(self.endpoint, tls).await?)
     }
 
     pub(crate) async fn connect(self) -> Result<Client, Failure> {
@@ -125,7 +138,7 @@ mod tests {
                 .map(|(_, value)| (*value).to_owned())
         };
         let flags = Global {
-            host: flag.map(str::to_owned),
+            host: flag.map(str::to_owned).into_iter().collect(),
             ..Global::default()
         };
         Host::resolve(&flags, find).map(|host| (host.endpoint.to_string(), host.given))
@@ -142,7 +155,7 @@ mod tests {
             (host.endpoint.to_string(), host.tls)
         };
         let flags = |host: &str, tlsverify| Global {
-            host: Some(host.to_owned()),
+            host: vec![host.to_owned()],
             tlsverify,
             ..Global::default()
         };
@@ -186,6 +199,16 @@ mod tests {
         assert!(needs_machine(&Verdict::Missing));
         assert!(!needs_machine(&Verdict::Works { mips: 5000.0 }));
         assert!(!needs_machine(&Verdict::Denied));
+    }
+
+    #[test]
+    fn two_addresses_are_refused() {
+        let flags = Global {
+            host: vec!["unix:///a".into(), "unix:///b".into()],
+            ..Global::default()
+        };
+        let refused = Host::resolve(&flags, |_| None).expect_err("two");
+        assert_eq!((refused.text.as_str(), refused.status), (TWO_HOSTS, 1));
     }
 
     #[test]

@@ -216,7 +216,15 @@ fn arity(command: &Command) -> String {
     }
 }
 
+/// Verbs whose usage has a line for each direction.
+const BOTH_WAYS: [&str; 2] = ["hull cp", "hull container cp"];
+
 fn usage_line(path: &str, command: &Command) -> String {
+    if BOTH_WAYS.contains(&path) {
+        return format!(
+            "{path} [OPTIONS] CONTAINER:SRC_PATH DEST_PATH|-\n\thull cp [OPTIONS] SRC_PATH|- CONTAINER:DEST_PATH"
+        );
+    }
     if command.has_subcommands() {
         let options = if path == "hull" { " [OPTIONS]" } else { "" };
         return format!("{path}{options} COMMAND");

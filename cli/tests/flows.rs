@@ -434,3 +434,20 @@ fn attach_wants_a_container_that_runs() {
     let text = "You cannot attach to a stopped container, start it first\n";
     assert_eq!(output(&daemon, &["attach", "c1"]), expect("", text, 1));
 }
+
+#[test]
+fn names_are_completed_from_the_daemon_and_nobody_waits_for_one_that_is_silent() {
+    let containers =
+        json!([{"Id": ID, "Names": ["/web", "/web/db"]}, {"Id": ID, "Names": ["/db"]}]);
+    let containers = containers.to_string();
+    let daemon = Daemon::with(&[("GET /containers/json", 200, &containers)]);
+    let host = daemon.host();
+    let words = ["complete-names", "--", "-H", &host, "rm", "-f", "db"];
+    assert_eq!(output(&daemon, &words), expect("web\n", "", 0));
+    // One that takes the call and never answers.
+    let silent = daemon.directory().join("silent.sock");
+    let _listener = std::os::unix::net::UnixListener::bind(&silent).expect("a socket");
+    let host = format!("unix://{}", silent.display());
+    let words = ["complete-names", "--", "-H", &host, "rm"];
+    assert_eq!(output(&daemon, &words), expect("", "", 0));
+}

@@ -15,6 +15,8 @@ pub(crate) enum Value {
     Text(String),
     List(Vec<Value>),
     Struct(Vec<(String, Value)>),
+    /// Of a row: `[OK]` in a table, a word in JSON.
+    Mark(bool),
     /// Of a row: a method of one key, such as `.Label "name"`.
     Lookup(Vec<(String, String)>),
 }
@@ -39,7 +41,7 @@ impl Value {
     pub(crate) fn compact(&self) -> String {
         match self {
             Value::Null | Value::Lookup(_) => "null".into(),
-            Value::Bool(value) => value.to_string(),
+            Value::Bool(value) | Value::Mark(value) => value.to_string(),
             Value::Int(value) => value.to_string(),
             Value::Float(value) => value.to_string(),
             // A string always has a JSON form; the fallback keeps the output well formed.

@@ -177,11 +177,6 @@ fn rows(image: &ImageSummary, digests: bool, trunc: bool) -> Vec<Value> {
 fn row(image: &ImageSummary, trunc: bool, [repository, tag, digest]: [&str; 3]) -> Value {
     let text = |name: &str, text: String| (name.to_owned(), Value::Text(text));
     let known = |number: i64, shown: String| if number < 0 { "N/A".into() } else { shown };
-    let since = if image.created > 0 {
-        age::since(image.created)
-    } else {
-        String::new()
-    };
     let unique = image.size.saturating_sub(image.shared_size);
     Value::Struct(vec![
         text(
@@ -189,7 +184,7 @@ fn row(image: &ImageSummary, trunc: bool, [repository, tag, digest]: [&str; 3]) 
             known(image.containers, image.containers.to_string()),
         ),
         text("CreatedAt", age::moment(image.created)),
-        text("CreatedSince", since),
+        text("CreatedSince", age::since(image.created)),
         text("Digest", digest.to_owned()),
         text(
             "ID",

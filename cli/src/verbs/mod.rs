@@ -55,6 +55,8 @@ pub(crate) async fn execute(cli: Cli) -> Result<u8, Failure> {
     let host = Host::resolve(&cli.global, |name| std::env::var(name).ok())?;
     match cli.verb {
         Verb::Completion(args) => completion::run(&args),
+        // A shell that asks for names has no use for a complaint.
+        Verb::CompleteNames(args) => Ok(completion::names::run(&args).await.unwrap_or(0)),
         Verb::Doctor(args) => doctor::run(args).await,
         Verb::Man(args) => man::run(&args),
         Verb::Machine(args) => machine::run(args).await,

@@ -13,9 +13,8 @@ use crate::output::text::ellipsis;
 use crate::output::value::Value;
 
 const TABLE: &str = "{{.Name}}\\t{{.Description}}\\t{{.StarCount}}\\t{{.IsOfficial}}";
-const HEADERS: [(&str, &str); 5] = [
+const HEADERS: [(&str, &str); 4] = [
     ("Description", "DESCRIPTION"),
-    ("IsAutomated", "AUTOMATED"),
     ("IsOfficial", "OFFICIAL"),
     ("Name", "NAME"),
     ("StarCount", "STARS"),
@@ -48,7 +47,6 @@ struct Found {
     description: String,
     star_count: i64,
     is_official: bool,
-    is_automated: bool,
 }
 
 pub(crate) async fn run(args: &Args, client: &Client) -> Result<u8, Failure> {
@@ -90,11 +88,9 @@ fn row(hit: &Found, trunc: bool) -> Value {
         true => ellipsis(&one_line, WIDTH),
         false => one_line,
     };
-    let mark = |is: bool| Value::text(if is { "[OK]" } else { "" });
     Value::Struct(vec![
         ("Description".into(), Value::text(description)),
-        ("IsAutomated".into(), mark(hit.is_automated)),
-        ("IsOfficial".into(), mark(hit.is_official)),
+        ("IsOfficial".into(), Value::Mark(hit.is_official)),
         ("Name".into(), Value::text(hit.name.clone())),
         ("StarCount".into(), Value::text(hit.star_count.to_string())),
     ])

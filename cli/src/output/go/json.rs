@@ -51,12 +51,16 @@ fn write(value: &Value, out: &mut String) {
         }
         (_, Data::Struct(_)) => out.push_str("{}"),
         (_, Data::Row(methods)) => {
-            let plain = methods.iter().filter_map(|(name, method)| match method {
-                Method::Plain(value) => Some((name.as_str(), value)),
-                Method::Lookup(_) => None,
-            });
+            let plain: Vec<(&str, Value)> = methods
+                .iter()
+                .filter_map(|(name, method)| match method {
+                    Method::Plain(value) => Some((name.as_str(), value.clone())),
+                    Method::Mark(is) => Some((name.as_str(), Value::text(is.to_string()))),
+                    Method::Lookup(_) => None,
+                })
+                .collect();
             let mut row = String::new();
-            write_entries(plain, &mut row);
+            write_entries(plain.iter().map(|(name, value)| (*name, value)), &mut row);
             out.push_str(&escape_html(&row));
         }
     }

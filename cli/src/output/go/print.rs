@@ -118,7 +118,7 @@ impl Printer {
             (Kind::Row, Data::Row(methods)) => {
                 let plain = methods.iter().filter_map(|(_, method)| match method {
                     super::value::Method::Plain(value) => Some(self.value(value, verb, depth + 1)),
-                    super::value::Method::Lookup(_) => None,
+                    super::value::Method::Lookup(_) | super::value::Method::Mark(_) => None,
                 });
                 self.between("{", &plain.collect::<Vec<_>>(), "}", value)
             }

@@ -34,6 +34,8 @@ pub(crate) enum Data {
 #[derive(Debug, Clone)]
 pub(crate) enum Method {
     Plain(Value),
+    /// `[OK]` where it is true; JSON has the word for it.
+    Mark(bool),
     /// Takes a key, such as `.Label "name"`.
     Lookup(Vec<(String, String)>),
 }
@@ -126,7 +128,7 @@ impl Value {
     pub(crate) fn plain(json: &Json) -> Value {
         match json {
             Json::Null | Json::Lookup(_) => Value::invalid(),
-            Json::Bool(value) => Value::bool(*value),
+            Json::Bool(value) | Json::Mark(value) => Value::bool(*value),
             Json::Int(value) => Value::new("json.Number", Data::Text(value.to_string())),
             Json::Float(value) => Value::new("json.Number", Data::Text(value.to_string())),
             Json::Text(text) => Value::text(text),
@@ -148,6 +150,7 @@ impl Value {
         let methods = fields.iter().map(|(name, value)| {
             let method = match value {
                 Json::Lookup(entries) => Method::Lookup(entries.clone()),
+                Json::Mark(is) => Method::Mark(*is),
                 other => Method::Plain(Value::of_row(other)),
             };
             (name.clone(), method)

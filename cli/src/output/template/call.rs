@@ -197,6 +197,10 @@ impl<'a> Run<'a> {
         let (wanted, plain, lookup) = match &value.data {
             Data::Row(all) => match all.iter().find(|(method, _)| method == name) {
                 Some((_, Method::Plain(value))) => (0, Some(Ok(value.clone())), None),
+                Some((_, Method::Mark(is))) => {
+                    let mark = if *is { "[OK]" } else { "" };
+                    (0, Some(Ok(Value::text(mark))), None)
+                }
                 Some((_, Method::Lookup(entries))) => (1, None, Some(entries.clone())),
                 None => return Ok(None),
             },
