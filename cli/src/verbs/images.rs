@@ -112,14 +112,14 @@ fn listing(args: &Args) -> Listing {
 }
 
 /// The row of an image's first name.
-pub(super) fn first_row(image: &ImageSummary) -> Value {
+pub(super) fn first_row(image: &ImageSummary, trunc: bool) -> Value {
     let first = image.repo_tags.first().and_then(|name| name.parse().ok());
     let name = first.as_ref().map(familiar);
     let tag = first.as_ref().and_then(Reference::tag);
     row(
         image,
-        true,
-        [name.as_deref().unwrap_or(NONE), tag.unwrap_or(NONE), NONE],
+        trunc,
+        [name.as_deref().unwrap_or(NONE), tag.unwrap_or(NONE), ""],
     )
 }
 

@@ -72,11 +72,14 @@ async fn ask(host: Host) -> Result<(Value, String), Failure> {
     let json = client.get("/version", &[]).await?;
     let mut server = serde_json::from_str(&json)
         .map_err(|error| Failure::new(format!("cannot read the daemon's answer: {error}")))?;
-    readable_times(&mut server);
+    if let Value::Struct(fields) = &mut server {
+        let components = fields.iter_mut().filter(|(name, _)| name == "Components");
+        components.for_each(|(_, components)| readable_times(components));
+    }
     Ok((server, client.api_version()))
 }
 
-/// The daemon's build times, and those of its components, as people write them.
+/// The build times of a daemon's components, as people write them.
 fn readable_times(server: &mut Value) {
     match server {
         Value::Struct(fields) => {
