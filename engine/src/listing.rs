@@ -19,23 +19,26 @@ use crate::id::ContainerId;
 use crate::time::Timestamp;
 
 /// Everything about one.
-pub(crate) fn inspect(context: &Context, container: &Container) -> ContainerInspect {
+pub(crate) async fn inspect(context: &Context, container: &Container) -> ContainerInspect {
     let blueprint = &container.blueprint();
     let mut command = blueprint.command().into_iter();
+    let image = context.images.find(&blueprint.image_id).await;
+    let state = container.snapshot().shown();
+    let has_log = blueprint.shows_log() && state.started_at.is_some();
     ContainerInspect {
         id: container.id().clone(),
         name: container.name(),
         created: blueprint.created,
         path: command.next().unwrap_or_default(),
         args: command.collect(),
-        state: container.snapshot().shown(),
+        state,
         image: blueprint.image_id.clone(),
         config: blueprint.config.clone(),
         host_config: blueprint.host_config.clone(),
         restart_count: container.snapshot().restarts.count,
-        log_path: blueprint
-            .shows_log()
-            .then(|| context.layout.log(&blueprint.id)),
+        log_path: has_log.then(|| context.layout.log(&blueprint.id)),
+        layers: image.map(|image| image.layers).unwrap_or_default(),
+        disk: context.layout.scratch(&blueprint.id),
         exec_ids: container.running_execs(),
         platform: "linux",
     }
@@ -134,6 +137,7 @@ async fn summary(
         state,
         labels: blueprint.config.labels.clone(),
         network_mode: blueprint.host_config.network_mode.clone(),
+        exposed: blueprint.exposed().map(str::to_owned).collect(),
         sizes,
     }
 }

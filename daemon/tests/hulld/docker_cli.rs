@@ -127,6 +127,37 @@ fn policies_checks_and_limits_are_kept_shown_and_updated() {
 }
 
 #[test]
+fn what_a_container_gets_unasked_is_told() {
+    let daemon = Daemon::start();
+    let import = ["import", "-c", "EXPOSE 80 53/udp", "-", "a:1"];
+    daemon.docker_with(&import, &[0; 1024]).ok();
+    let create = ["create", "--name", "it", "--expose", "81", "a:1", "run"];
+    daemon.docker(&create).ok();
+    for (format, expected) in [
+        (
+            "{{json .Config.ExposedPorts}} {{json .NetworkSettings.Ports}}",
+            r#"{"53/udp":{},"80/tcp":{},"81/tcp":{}} {}"#,
+        ),
+        (
+            "{{with .HostConfig}}{{.IpcMode}} {{.CgroupnsMode}} {{.Runtime}}{{end}}",
+            "private private hull",
+        ),
+        (
+            "{{with .HostConfig}}{{index .MaskedPaths 0}} {{index .ReadonlyPaths 0}}{{end}}",
+            "/proc/asound /proc/bus",
+        ),
+        (
+            "{{eq .GraphDriver.Data.ID .Id}} {{len .GraphDriver.Data}}{{.GraphDriver.Data.MergedDir}}",
+            "true 5",
+        ),
+        ("{{.NetworkSettings.Networks.bridge.NetworkID}}", ""),
+    ] {
+        let shown = daemon.docker(&["inspect", "-f", format, "it"]).ok();
+        assert_eq!(shown, format!("{expected}\n"), "{format}");
+    }
+}
+
+#[test]
 fn logs_are_kept_as_a_driver_can() {
     let daemon = Daemon::start_with(&["--log-driver", "local", "--log-opt", "max-file=2"]);
     daemon.docker_with(&["import", "-", "a:1"], &[0; 1024]).ok();
@@ -140,18 +171,19 @@ fn logs_are_kept_as_a_driver_can() {
     create("own", &["--log-driver=json-file", "--log-opt=max-size=1m"]).ok();
     create("silent", &["--log-driver=none"]).ok();
     let shown = |name: &str| {
-        let format = "{{json .HostConfig.LogConfig}} {{ne .LogPath \"\"}}";
+        // There is no log before the first start.
+        let format = "{{json .HostConfig.LogConfig}}{{.LogPath}}";
         daemon.docker(&["inspect", "-f", format, name]).ok()
     };
     assert_eq!(
         shown("usual"),
-        "{\"Type\":\"local\",\"Config\":{\"max-file\":\"2\"}} false\n"
+        "{\"Type\":\"local\",\"Config\":{\"max-file\":\"2\"}}\n"
     );
     assert_eq!(
         shown("own"),
-        "{\"Type\":\"json-file\",\"Config\":{\"max-size\":\"1m\"}} true\n"
+        "{\"Type\":\"json-file\",\"Config\":{\"max-size\":\"1m\"}}\n"
     );
-    assert_eq!(shown("silent"), "{\"Type\":\"none\",\"Config\":{}} false\n");
+    assert_eq!(shown("silent"), "{\"Type\":\"none\",\"Config\":{}}\n");
     assert_eq!(daemon.docker(&["logs", "own"]).ok(), "");
     let refusals = [
         (

@@ -114,8 +114,12 @@ pub struct ContainerInspect {
     pub host_config: HostConfig,
     /// How often its policy restarted it.
     pub restart_count: u32,
-    /// Its json-file log, where it has one.
+    /// Its json-file log, where it has one; not before it was started.
     pub log_path: Option<PathBuf>,
+    /// Its image's packed layers, the lowest first.
+    pub layers: Vec<PathBuf>,
+    /// The disk that it writes to.
+    pub disk: PathBuf,
     /// Execs that run.
     pub exec_ids: Vec<ExecId>,
     /// Always `linux`.
@@ -154,6 +158,8 @@ pub struct ContainerSummary {
     pub labels: BTreeMap<String, String>,
     /// `bridge` for `default`.
     pub network_mode: String,
+    /// Ports that it and its image expose, such as `80/tcp`.
+    pub exposed: Vec<String>,
     /// Where asked for.
     pub sizes: Option<ContainerSizes>,
 }

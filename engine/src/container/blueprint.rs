@@ -1,9 +1,12 @@
 //! What a container is, fixed when it is created: the request merged with its image.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
+use super::defaults;
 use crate::api::{Config, CreateSpec, HostConfig};
 use crate::error::EngineError;
 use crate::health;
@@ -12,9 +15,6 @@ use crate::images::RunImage;
 use crate::layout::Layout;
 use crate::log::{Driver, Log, Rotation, Shelf};
 use crate::time::Timestamp;
-
-/// Docker's size of `/dev/shm`.
-const SHM_SIZE: i64 = 64 << 20;
 
 /// What a container is.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -63,6 +63,7 @@ impl Blueprint {
                 .insert("Shell".to_owned(), shell.clone().into());
         }
         merge_env(&mut config, &ours.env);
+        merge_ports(&mut config, &ours.exposed_ports);
         for (name, value) in &ours.labels {
             config
                 .labels
@@ -72,17 +73,7 @@ impl Blueprint {
         if config.hostname.is_empty() {
             config.hostname = id.short().to_owned();
         }
-        if host_config.network_mode.is_empty() || host_config.network_mode == "default" {
-            host_config.network_mode = "bridge".to_owned();
-        }
-        if host_config.restart_policy.name.is_empty() {
-            host_config.restart_policy.name = "no".to_owned();
-        }
-        if host_config.shm_size == 0 {
-            host_config.shm_size = SHM_SIZE;
-        }
-        // Zero and less are no limit, which is told as none.
-        host_config.pids_limit = host_config.pids_limit.filter(|limit| *limit > 0);
+        defaults::fill(&mut host_config);
         let blueprint = Self {
             id,
             created: Timestamp::now(),
@@ -97,6 +88,13 @@ impl Blueprint {
             true => Err(EngineError::NoCommand),
             false => Ok(blueprint),
         }
+    }
+
+    /// The ports that it and its image expose.
+    pub(crate) fn exposed(&self) -> impl Iterator<Item = &str> {
+        let ports = self.config.other.get("ExposedPorts");
+        let ports = ports.and_then(Value::as_object).into_iter().flatten();
+        ports.map(|(port, _)| port.as_str())
     }
 
     /// Where its output is kept.
@@ -149,6 +147,22 @@ fn merge_env(config: &mut Config, image: &[String]) {
     let given: Vec<String> = env.iter().map(|e| name(e)).collect();
     env.extend(image.iter().filter(|e| !given.contains(&name(e))).cloned());
     config.env = Some(env);
+}
+
+/// The ports of both. A set is an object whose fields are what is in it.
+fn merge_ports(config: &mut Config, image: &BTreeSet<String>) {
+    let given = config.other.remove("ExposedPorts");
+    let mut ports = match given {
+        Some(Value::Object(ports)) => ports,
+        _ => Map::new(),
+    };
+    for port in image {
+        ports.insert(port.clone(), Value::Object(Map::new()));
+    }
+    if !ports.is_empty() {
+        let ports = Value::Object(ports);
+        config.other.insert("ExposedPorts".to_owned(), ports);
+    }
 }
 
 #[cfg(test)]
@@ -204,6 +218,27 @@ mod tests {
             command((words(&[""]), None)),
             Err(EngineError::NoCommand)
         ));
+    }
+
+    #[test]
+    fn ports_of_the_request_and_the_image_unite() {
+        let merged = |given: serde_json::Value, image: &[&str]| {
+            let mut config: Config = serde_json::from_value(given).unwrap();
+            let image = image.iter().map(|port| (*port).to_owned()).collect();
+            merge_ports(&mut config, &image);
+            config.other.get("ExposedPorts").map(ToString::to_string)
+        };
+        let own = serde_json::json!({ "ExposedPorts": { "81/tcp": {}, "80/tcp": {} } });
+        assert_eq!(
+            merged(own, &["53/udp", "80/tcp"]).as_deref(),
+            Some(r#"{"53/udp":{},"80/tcp":{},"81/tcp":{}}"#)
+        );
+        let none = || serde_json::json!({ "ExposedPorts": null });
+        assert_eq!(
+            merged(none(), &["80/tcp"]).as_deref(),
+            Some(r#"{"80/tcp":{}}"#)
+        );
+        assert_eq!(merged(none(), &[]), None);
     }
 
     #[test]

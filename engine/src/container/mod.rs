@@ -12,6 +12,7 @@ pub(crate) mod attach;
 pub(crate) mod attic;
 mod blueprint;
 mod capabilities;
+mod defaults;
 pub(crate) mod exec;
 mod health;
 mod oci;

@@ -14,8 +14,7 @@ use oci_spec::runtime::{
     PosixRlimitType, ProcessBuilder, RootBuilder, Spec, SpecBuilder,
 };
 
-use super::Blueprint;
-use super::{capabilities, seccomp};
+use super::{Blueprint, capabilities, defaults, seccomp};
 use crate::api::HostConfig;
 use crate::error::EngineError;
 
@@ -23,28 +22,6 @@ use crate::error::EngineError;
 const PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 /// The disk that `vm` puts first.
 const SCRATCH: &str = "/dev/vda";
-
-const MASKED: [&str; 12] = [
-    "/proc/asound",
-    "/proc/acpi",
-    "/proc/interrupts",
-    "/proc/kcore",
-    "/proc/keys",
-    "/proc/latency_stats",
-    "/proc/timer_list",
-    "/proc/timer_stats",
-    "/proc/sched_debug",
-    "/proc/scsi",
-    "/sys/firmware",
-    "/sys/devices/virtual/powercap",
-];
-const READONLY: [&str; 5] = [
-    "/proc/bus",
-    "/proc/fs",
-    "/proc/irq",
-    "/proc/sys",
-    "/proc/sysrq-trigger",
-];
 
 /// The whole request for the agent.
 pub(crate) fn create(blueprint: &Blueprint, layers: usize) -> Result<Create, EngineError> {
@@ -138,14 +115,9 @@ fn spec(blueprint: &Blueprint) -> Result<Spec, EngineError> {
         process = process.oom_score_adj(score);
     }
     let process = process.build().map_err(impossible)?;
-    let paths = |given: &Option<Vec<String>>, usual: &[&str]| match (host.privileged, given) {
-        (true, _) => Vec::new(),
-        (false, Some(paths)) => paths.clone(),
-        (false, None) => usual.iter().map(|p| (*p).to_owned()).collect(),
-    };
     let mut linux = LinuxBuilder::default()
-        .masked_paths(paths(&host.masked_paths, &MASKED))
-        .readonly_paths(paths(&host.readonly_paths, &READONLY))
+        .masked_paths(defaults::masked(host).unwrap_or_default())
+        .readonly_paths(defaults::readonly(host).unwrap_or_default())
         .resources(resources(blueprint).map_err(impossible)?)
         .sysctl(
             host.sysctls
@@ -370,7 +342,7 @@ mod tests {
         assert_eq!(json["process"]["rlimits"][0]["hard"], u64::MAX);
         assert_eq!(
             json["linux"]["maskedPaths"].as_array().unwrap().len(),
-            MASKED.len()
+            defaults::masked(&HostConfig::default()).unwrap().len()
         );
         let all = HostConfig {
             privileged: true,

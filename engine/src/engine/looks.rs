@@ -71,10 +71,8 @@ impl Engine {
     /// # Errors
     /// No such container.
     pub async fn inspect(&self, who: &str) -> Result<ContainerInspect, EngineError> {
-        Ok(listing::inspect(
-            &self.context,
-            &*self.context.registry.find(who)?,
-        ))
+        let container = self.context.registry.find(who)?;
+        Ok(listing::inspect(&self.context, &container).await)
     }
 
     /// What its files take, as they lie on the host's disk.

@@ -80,6 +80,12 @@ impl Images {
                     stop_signal: Some(run.stop_signal).filter(|s| !s.is_empty()),
                     healthcheck: run.healthcheck,
                     shell: run.shell,
+                    exposed_ports: run
+                        .exposed_ports
+                        .into_iter()
+                        .flatten()
+                        .map(|p| p.0)
+                        .collect(),
                 },
                 size: image.size,
                 layers: image.layers.into_iter().map(|layer| layer.path).collect(),

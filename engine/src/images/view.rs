@@ -1,6 +1,6 @@
 //! What callers are told of images, and what they tell.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use hull_images::Healthcheck;
@@ -157,4 +157,5 @@ pub(crate) struct ImageConfig {
     pub stop_signal: Option<String>,
     pub healthcheck: Option<Healthcheck>,
     pub shell: Option<Vec<String>>,
+    pub exposed_ports: BTreeSet<String>,
 }

@@ -1,5 +1,8 @@
 //! `GET /containers/{id}/json`
 
+use std::collections::HashMap;
+use std::path::PathBuf;
+
 use bollard_stubs::models::{
     ContainerInspectResponse, ContainerState as StateModel, ContainerStateStatusEnum, DriverData,
     Health as HealthModel, HealthStatusEnum, HealthcheckResult, MountPoint, MountPointTypeEnum,
@@ -11,8 +14,9 @@ use hull_engine::api::{
 };
 use hyper::StatusCode;
 use serde::Serialize;
+use serde_json::Value;
 
-use super::network;
+use super::network::{self, Network};
 use super::shape::Json;
 use crate::api::App;
 use crate::http::{ApiError, Reply, Request};
@@ -50,7 +54,16 @@ impl<'a> View<'a> {
         let empty = || Some(String::new());
         let execs: Vec<_> = c.exec_ids.iter().map(ToString::to_string).collect();
         let log_path = c.log_path.as_ref();
-        let mode = network::mode(&c.host_config.network_mode);
+        let ports = c
+            .config
+            .other
+            .get("ExposedPorts")
+            .and_then(Value::as_object);
+        let network = Network {
+            mode: network::mode(&c.host_config.network_mode),
+            state: &c.state,
+            exposed: ports.into_iter().flatten().map(|p| p.0.as_str()).collect(),
+        };
         let fields = ContainerInspectResponse {
             id: Some(c.id.to_string()),
             created: Some(c.created.to_string()),
@@ -71,12 +84,12 @@ impl<'a> View<'a> {
             app_armor_profile: empty(),
             graph_driver: Some(DriverData {
                 name: "hull".to_owned(),
-                ..DriverData::default()
+                data: files(c),
             }),
             size_rw: sizes.map(|s| bytes(s.written)),
             size_root_fs: sizes.map(|s| bytes(s.root)),
             mounts: Some(mounts(&c.host_config)),
-            network_settings: Some(network::settings(mode)),
+            network_settings: Some(network::settings(&network)),
             ..ContainerInspectResponse::default()
         };
         let exec_ids = (!execs.is_empty()).then_some(execs);
@@ -102,6 +115,22 @@ fn mounts(host: &HostConfig) -> Vec<MountPoint> {
         ..MountPoint::default()
     };
     host.mounts.iter().map(point).collect()
+}
+
+/// The image's layers and the container's disk, under the names that Docker has for an overlay's
+/// folders. There is no merged one: only the guest mounts them.
+fn files(c: &ContainerInspect) -> HashMap<String, String> {
+    let path = |path: &PathBuf| path.display().to_string();
+    let lower: Vec<String> = c.layers.iter().rev().map(path).collect();
+    [
+        ("ID", c.id.to_string()),
+        ("LowerDir", lower.join(":")),
+        ("MergedDir", String::new()),
+        ("UpperDir", path(&c.disk)),
+        ("WorkDir", String::new()),
+    ]
+    .map(|(name, value)| (name.to_owned(), value))
+    .into()
 }
 
 fn state(state: &ContainerState) -> StateModel {
@@ -186,6 +215,8 @@ mod tests {
             host_config: serde_json::from_value(json!({"NetworkMode": "default"})).unwrap(),
             restart_count: 0,
             log_path: Some("/var/lib/hull/containers/x/json.log".into()),
+            layers: vec!["/l/1".into(), "/l/2".into()],
+            disk: "/c/scratch.img".into(),
             exec_ids: Vec::new(),
             platform: "linux",
         };

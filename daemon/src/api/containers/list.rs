@@ -5,8 +5,10 @@ use bollard_stubs::models::{
     ContainerSummaryStateEnum as State,
 };
 use hull_engine::api::{ContainerSummary, ListOptions, Status};
+use hyper::StatusCode;
 
-use super::network;
+use super::network::{self, Network};
+use super::shape::Json;
 use crate::api::{App, engine_filters, networks};
 use crate::http::{ApiError, Reply, Request};
 
@@ -30,11 +32,23 @@ pub(super) async fn list(app: App, request: Request) -> Result<Reply, ApiError> 
         filters,
     };
     let containers = app.engine.list(options).await?;
-    Reply::json(&containers.into_iter().map(summary).collect::<Vec<_>>())
+    let rows = containers
+        .into_iter()
+        .map(|container| Json::of_row(&summary(container)));
+    let rows = rows
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|e| ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, e.to_string()))?;
+    Reply::json(&rows)
 }
 
 pub(in crate::api) fn summary(container: ContainerSummary) -> Row {
     let mode = network::mode(&container.network_mode).to_owned();
+    let network = Network {
+        mode: &mode,
+        state: &container.state,
+        exposed: container.exposed.iter().map(String::as_str).collect(),
+    };
+    let (ports, networks) = (network.summary(), network::endpoints(&network));
     let bytes = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
     Row {
         id: Some(container.id.to_string()),
@@ -43,14 +57,14 @@ pub(in crate::api) fn summary(container: ContainerSummary) -> Row {
         image_id: Some(container.image_id),
         command: Some(container.command),
         created: Some(container.created.seconds()),
-        ports: Some(Vec::new()),
+        ports: Some(ports),
         size_rw: container.sizes.map(|s| bytes(s.written)),
         size_root_fs: container.sizes.map(|s| bytes(s.root)),
         labels: Some(container.labels.into_iter().collect()),
         state: Some(state(container.state.status)),
         status: Some(container.status),
         network_settings: Some(ContainerSummaryNetworkSettings {
-            networks: Some(network::endpoints(&mode)),
+            networks: Some(networks),
         }),
         host_config: Some(ContainerSummaryHostConfig {
             network_mode: Some(mode),
@@ -104,8 +118,12 @@ mod tests {
             status: "Exited (0) 1 second ago".into(),
             labels: [("a".to_owned(), "b".to_owned())].into(),
             network_mode: String::new(),
+            exposed: Vec::new(),
             sizes: None,
         };
-        golden::check("container-list.json", &summary(container));
+        golden::check(
+            "container-list.json",
+            &Json::of_row(&summary(container)).unwrap(),
+        );
     }
 }

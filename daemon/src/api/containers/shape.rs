@@ -152,6 +152,16 @@ const HOST_CONFIG: Table = &[
     ("Init", Omitted),
 ];
 
+const GRAPH_DRIVER: Table = &[("Data", Kept), ("Name", Kept)];
+
+const DRIVER_DATA: Table = &[
+    ("ID", Kept),
+    ("LowerDir", Kept),
+    ("MergedDir", Kept),
+    ("UpperDir", Kept),
+    ("WorkDir", Kept),
+];
+
 const NETWORK_SETTINGS: Table = &[
     ("Bridge", Kept),
     ("SandboxID", Kept),
@@ -207,15 +217,44 @@ impl Json {
         shaped.shape("Config", CONFIG);
         shaped.shape("HostConfig", HOST_CONFIG);
         shaped.shape("NetworkSettings", NETWORK_SETTINGS);
-        if let Some(Self::Object(networks)) = shaped
-            .field("NetworkSettings")
-            .and_then(|s| s.field("Networks"))
-        {
+        shaped.shape("GraphDriver", GRAPH_DRIVER);
+        if let Some(driver) = shaped.field("GraphDriver") {
+            driver.shape("Data", DRIVER_DATA);
+        }
+        shaped.shape_networks();
+        Ok(shaped)
+    }
+
+    /// A row of a list of containers, likewise.
+    pub(super) fn of_row(shown: &impl Serialize) -> serde_json::Result<Self> {
+        let text = serde_json::to_string(shown)?;
+        let mut shaped = serde_json::from_str::<Self>(&text)?;
+        if let Some(labels) = shaped.field("Labels") {
+            labels.sort();
+        }
+        shaped.shape_networks();
+        Ok(shaped)
+    }
+
+    fn shape_networks(&mut self) {
+        let Some(settings) = self.field("NetworkSettings") else {
+            return;
+        };
+        if let Some(ports) = settings.field("Ports") {
+            ports.sort();
+        }
+        if let Some(Self::Object(networks)) = settings.field("Networks") {
             for (_, endpoint) in networks {
                 endpoint.become_shaped(ENDPOINT);
             }
         }
-        Ok(shaped)
+    }
+
+    /// As Go writes a map.
+    fn sort(&mut self) {
+        if let Self::Object(fields) = self {
+            fields.sort_by(|(a, _), (b, _)| a.cmp(b));
+        }
     }
 
     fn field(&mut self, name: &str) -> Option<&mut Self> {
