@@ -16,7 +16,7 @@ use hyper::body::Incoming;
 use hyper::header::{HeaderMap, HeaderName, HeaderValue, SERVER};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper::{Request as HttpRequest, Response};
+use hyper::{Method, Request as HttpRequest, Response};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
@@ -25,7 +25,7 @@ use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::http::body::{Body, Upload};
+use crate::http::body::{self, Body, Upload};
 use crate::http::hijack::{Hijack, RawConnection};
 use crate::http::query::Query;
 use crate::http::route::{Matched, Router};
@@ -140,6 +140,12 @@ impl<App: Clone + Send + Sync + 'static> Server<App> {
         Box::pin(async move {
             let (parts, body) = request.into_parts();
             tracing::debug!(method = %parts.method, path = parts.uri.path(), "request");
+            if parts.method == Method::OPTIONS {
+                // Of any path, as in Docker.
+                let mut response = Response::new(body::empty());
+                response.headers_mut().extend(shared_headers());
+                return Ok(response);
+            }
             let Some(route) = router.find(&parts.method, parts.uri.path()) else {
                 return Ok(ApiError::page_not_found().into());
             };

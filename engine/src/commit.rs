@@ -4,6 +4,7 @@ use std::io::{self, Read};
 use std::sync::Arc;
 
 use bytes::{Buf, Bytes};
+use hull_images::Reference;
 use tokio::sync::mpsc;
 
 use crate::api::CommitOptions;
@@ -34,14 +35,13 @@ const INHERITED: [&str; 13] = [
 
 pub(crate) async fn commit(
     context: &Arc<Context>,
-    container: Arc<Container>,
-    who: &str,
+    container: &Container,
+    files: Files,
+    name: Option<Reference>,
     options: CommitOptions,
 ) -> Result<String, EngineError> {
     let blueprint = container.blueprint();
-    let archive = Files::new(context, container.clone(), who)
-        .layer(options.pause)
-        .await?;
+    let archive = files.layer(options.pause).await?;
     let (sender, pieces) = mpsc::channel(PIECES);
     let pumped = pump(archive, sender);
     let layer = Pieces {
@@ -59,7 +59,7 @@ pub(crate) async fn commit(
             .collect::<Vec<_>>()
             .join(" "),
         config: inherited(&blueprint)?,
-        reference: options.reference.clone(),
+        name,
         author: options.author,
         comment: options.comment.clone(),
         changes: options.changes,

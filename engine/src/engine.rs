@@ -196,13 +196,12 @@ impl Engine {
         let send = async |number| {
             let signal = Signal {
                 number,
-                who: who.to_owned(),
                 meaning: Meaning::Stop,
                 then,
             };
             match container.ask(Command::Signal(signal)).await {
                 // It ended by itself: as good.
-                Err(EngineError::KillNotRunning { .. } | EngineError::NoSuchContainer(_)) => Ok(()),
+                Err(EngineError::NotRunning(_) | EngineError::NoSuchContainer(_)) => Ok(()),
                 other => other,
             }
         };
@@ -249,7 +248,6 @@ impl Engine {
         };
         let signal = Signal {
             number,
-            who: who.to_owned(),
             meaning,
             then: Then::Rest,
         };

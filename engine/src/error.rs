@@ -83,14 +83,6 @@ pub enum EngineError {
     /// Needs a running container.
     #[error("container {0} is not running")]
     NotRunning(ContainerId),
-    /// Docker's wording when `kill` meets a stopped container.
-    #[error("cannot kill container: {who}: container {id} is not running")]
-    KillNotRunning {
-        /// As the caller named it.
-        who: String,
-        /// Which it is.
-        id: ContainerId,
-    },
     /// Not while it is paused.
     #[error("container {0} is paused, unpause the container before {1}")]
     Paused(ContainerId, &'static str),
@@ -225,7 +217,6 @@ impl EngineError {
             | Self::NoSuchFile { .. } => ErrorKind::NotFound,
             Self::NameInUse { .. }
             | Self::NotRunning(_)
-            | Self::KillNotRunning { .. }
             | Self::Paused(..)
             | Self::AlreadyPaused(_)
             | Self::Restarting(_)

@@ -23,8 +23,9 @@ impl Filters {
         let Some(text) = text.filter(|t| !t.is_empty()) else {
             return Ok(Self::default());
         };
-        let map: BTreeMap<String, Values> =
+        let map: Option<BTreeMap<String, Values>> =
             serde_json::from_str(text).map_err(|_| ApiError::bad_request("invalid filter"))?;
+        let map = map.unwrap_or_default();
         let flat = |values| match values {
             Values::Map(map) => map.into_keys().collect(),
             Values::List(list) => list,
@@ -59,6 +60,7 @@ mod tests {
     fn both_forms_are_read() {
         check("", Some(&[]));
         check("{}", Some(&[]));
+        check("null", Some(&[]));
         check(
             r#"{"name":{"a":true,"b":true}}"#,
             Some(&[("name", &["a", "b"])]),

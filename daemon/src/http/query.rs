@@ -1,5 +1,9 @@
 //! Query strings, with Docker's idea of booleans and numbers.
 
+use std::num::{IntErrorKind, ParseIntError};
+
+use hyper::StatusCode;
+
 use super::ApiError;
 
 /// The parameters of a request, in order, decoded.
@@ -40,6 +44,29 @@ impl Query {
         !matches!(value.as_str(), "" | "0" | "no" | "false" | "none")
     }
 
+    /// A whole number, if there is one. What is none is a failure of the server's, as in Docker.
+    pub(crate) fn integer(&self, name: &str) -> Result<Option<i64>, ApiError> {
+        let parsed = self.text(name).map(|value| {
+            value.parse().map_err(|error: ParseIntError| {
+                let message = format!("strconv.Atoi: parsing {value:?}: {}", why(&error));
+                ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, message)
+            })
+        });
+        parsed.transpose()
+    }
+
+    /// A side of a terminal, which must be there and is called so.
+    pub(crate) fn side(&self, name: &str, called: &str) -> Result<u16, ApiError> {
+        let value = self.get(name).unwrap_or_default();
+        value.parse().map_err(|error: ParseIntError| {
+            let why = match value.parse::<i128>() {
+                Ok(_) => "value out of range",
+                Err(_) => why(&error),
+            };
+            ApiError::bad_request(format!("invalid resize {called} {value:?}: {why}"))
+        })
+    }
+
     /// A number, if there is one.
     pub(crate) fn number<N: std::str::FromStr>(&self, name: &str) -> Result<Option<N>, ApiError> {
         let Some(value) = self.text(name) else {
@@ -54,9 +81,47 @@ impl Query {
     }
 }
 
+/// In Go's words.
+fn why(error: &ParseIntError) -> &'static str {
+    match error.kind() {
+        IntErrorKind::PosOverflow | IntErrorKind::NegOverflow => "value out of range",
+        _ => "invalid syntax",
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn numbers_that_are_none_are_told_in_gos_words() {
+        let query = Query::parse(Some("t=5&x=a&big=99999999999999999999&neg=-1&h=24&w=70000"));
+        assert_eq!(query.integer("t").unwrap(), Some(5));
+        assert_eq!(query.integer("neg").unwrap(), Some(-1));
+        assert_eq!(query.integer("absent").unwrap(), None);
+        let failed = |name: &str| {
+            let error = query.integer(name).unwrap_err();
+            (error.status.as_u16(), error.message)
+        };
+        assert_eq!(
+            failed("x"),
+            (500, r#"strconv.Atoi: parsing "a": invalid syntax"#.into())
+        );
+        assert_eq!(
+            failed("big").1,
+            r#"strconv.Atoi: parsing "99999999999999999999": value out of range"#
+        );
+        assert_eq!(query.side("h", "height").unwrap(), 24);
+        for (name, why) in [
+            ("w", r#""70000": value out of range"#),
+            ("neg", r#""-1": value out of range"#),
+            ("x", r#""a": invalid syntax"#),
+            ("absent", r#""": invalid syntax"#),
+        ] {
+            let error = query.side(name, "width").unwrap_err();
+            assert_eq!(error.message, format!("invalid resize width {why}"));
+        }
+    }
 
     #[test]
     fn booleans_are_dockers() {

@@ -3,7 +3,7 @@
 //! A pattern is made of literal segments, `{id}` for one segment and at most one `{name..}` for
 //! one or more: image names hold slashes and colons, so `/images/{name..}/json` is matched by
 //! what comes before and after. Empty segments do not count, so `/containers//web/json`, which
-//! clients send for the name `/web`, finds `web`.
+//! clients send for the name `/web`, finds `web`. Nothing is at a path that ends in `/`.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -67,6 +67,9 @@ impl<App> Router<App> {
     /// The first route that takes this method and path. A known path with another method is as
     /// unknown as any: Docker answers 404 to both.
     pub(crate) fn find(&self, method: &Method, path: &str) -> Option<Matched<'_, App>> {
+        if path.ends_with('/') {
+            return None;
+        }
         let segments: Vec<&str> = path.split('/').filter(|s| !s.is_empty()).collect();
         let version = segments.first().and_then(|s| ApiVersion::from_segment(s));
         let segments = &segments[usize::from(version.is_some())..];

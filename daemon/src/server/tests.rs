@@ -200,6 +200,7 @@ async fn known_routes_say_who_answers_and_unknown_ones_do_not() {
         "GET /nosuch",
         "GET /v1.51/nosuch",
         "POST /_ping",
+        "GET /_ping/",
         "GET /v1.99/nosuch",
     ] {
         let answer = server
@@ -212,6 +213,11 @@ async fn known_routes_say_who_answers_and_unknown_ones_do_not() {
         );
         assert!(!answer.contains("Api-Version"), "{answer}");
     }
+    let any = server
+        .answer("OPTIONS /nosuch HTTP/1.1\r\nHost: d\r\n\r\n")
+        .await;
+    assert!(any.starts_with("HTTP/1.1 200 OK\r\n"), "{any}");
+    assert!(any.contains("Api-Version: 1.51"), "{any}");
 }
 
 #[tokio::test]

@@ -53,8 +53,6 @@ pub(crate) enum Command {
 #[derive(Clone, Debug)]
 pub(crate) struct Signal {
     pub(crate) number: i32,
-    /// As the caller named the container, for the error.
-    pub(crate) who: String,
     pub(crate) meaning: Meaning,
     /// What the caller does once the container has ended.
     pub(crate) then: Then,
@@ -418,10 +416,6 @@ impl Task {
             (Denied::Paused, Command::Pause) => EngineError::AlreadyPaused(id),
             (Denied::Paused, _) => EngineError::StartPaused,
             (Denied::NotPaused, _) => EngineError::NotPaused(id),
-            (Denied::NotRunning, Command::Signal(signal)) => EngineError::KillNotRunning {
-                who: signal.who.clone(),
-                id,
-            },
             (Denied::Restarting, _) => EngineError::Restarting(format!("Container {id}")),
             (Denied::NotRunning | Denied::Unexpected, _) => EngineError::NotRunning(id),
             (Denied::StillRunning, _) => EngineError::RemoveRunning {

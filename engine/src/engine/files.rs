@@ -4,9 +4,9 @@ use tokio::io::AsyncRead;
 
 use super::Engine;
 use crate::api::{CommitOptions, CopyOptions};
-use crate::commit;
 use crate::error::EngineError;
 use crate::files::{Change, FileArchive, Files, PathStat};
+use crate::{commit, images};
 
 impl Engine {
     /// What is at a path of its files.
@@ -67,8 +67,13 @@ impl Engine {
     /// # Errors
     /// Its disk cannot be had, or a name or an instruction is wrong.
     pub async fn commit(&self, who: &str, options: CommitOptions) -> Result<String, EngineError> {
+        let name = match options.reference.as_str() {
+            "" => None,
+            text => Some(images::parse(text)?.or_latest()),
+        };
         let container = self.context.registry.find(who)?;
-        commit::commit(&self.context, container, who, options).await
+        let files = Files::new(&self.context, container.clone(), who);
+        commit::commit(&self.context, &container, files, name, options).await
     }
 
     fn files(&self, who: &str) -> Result<Files, EngineError> {

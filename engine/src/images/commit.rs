@@ -2,10 +2,10 @@
 
 use std::io::Read;
 
-use hull_images::Commit;
+use hull_images::{Commit, Reference};
 
+use super::Images;
 use super::failure::{find_failed, import_failed};
-use super::{Images, parse};
 use crate::error::EngineError;
 
 /// An image that is to be made of another one and a layer.
@@ -15,8 +15,7 @@ pub(crate) struct NewImage {
     pub(crate) parent: String,
     pub(crate) created_by: String,
     pub(crate) config: serde_json::Value,
-    /// `name[:tag]`; empty for none.
-    pub(crate) reference: String,
+    pub(crate) name: Option<Reference>,
     pub(crate) author: String,
     pub(crate) comment: String,
     pub(crate) changes: Vec<String>,
@@ -29,14 +28,10 @@ impl Images {
         layer: impl Read + Send + 'static,
         image: NewImage,
     ) -> Result<String, EngineError> {
-        let name = match image.reference.as_str() {
-            "" => None,
-            text => Some(parse(text)?.or_latest()),
-        };
         let config = serde_json::from_value(image.config)
             .map_err(|e| EngineError::Invalid(e.to_string()))?;
         let commit = Commit {
-            name,
+            name: image.name,
             author: image.author,
             comment: image.comment,
             created_by: image.created_by,

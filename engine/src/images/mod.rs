@@ -287,7 +287,7 @@ fn find(store: &Store, reference: &str) -> Result<Image, EngineError> {
     store.image(&id).map_err(|e| store_failed(&e))
 }
 
-fn parse(reference: &str) -> Result<Reference, EngineError> {
+pub(crate) fn parse(reference: &str) -> Result<Reference, EngineError> {
     let parsed: Result<Reference, _> = reference.parse();
     parsed.map_err(|e| EngineError::Image(e.to_string(), ErrorKind::InvalidParameter))
 }

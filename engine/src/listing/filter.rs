@@ -33,6 +33,18 @@ pub(super) const OF_LISTS: [&str; 15] = [
     "status",
     "volume",
 ];
+/// What `status` can be, in the order in which Docker tells them.
+const STATES: [&str; 7] = [
+    "created",
+    "running",
+    "paused",
+    "restarting",
+    "removing",
+    "exited",
+    "dead",
+];
+/// What `health` can be.
+const HEALTH: [&str; 4] = ["none", "starting", "healthy", "unhealthy"];
 /// What is pruned is chosen by these.
 pub(super) const OF_PRUNES: [&str; 3] = ["label", "label!", "until"];
 
@@ -95,18 +107,22 @@ impl<'a> Filter<'a> {
             return Err(invalid(format!("invalid filter '{name}'")));
         }
         let values = |name: &str| filters.0.get(name).into_iter().flatten();
-        let all = |name: &'static str, good: fn(&str) -> bool| match values(name).find(|v| !good(v))
-        {
-            Some(bad) => Err(invalid(format!("invalid filter '{name}={bad}'"))),
-            None => Ok(()),
+        let wrong = |name: &str, value: &str, why: &str| {
+            invalid(format!("invalid filter '{name}={value}': {why}"))
         };
-        all("status", |status| {
-            serde_json::from_value::<Status>(Value::String(status.to_owned())).is_ok()
-        })?;
-        all("health", |health| {
-            ["starting", "healthy", "unhealthy", "none"].contains(&health)
-        })?;
-        all("exited", |code| code.parse::<i32>().is_ok())?;
+        let among = |name: &str, what: &str, words: &[&str]| {
+            let other = values(name).find(|value| !words.contains(&value.as_str()));
+            let why = |value| format!("invalid value for {what} ({value}): must be one of ");
+            other.map_or(Ok(()), |value| {
+                Err(wrong(name, value, &(why(value) + &words.join(", "))))
+            })
+        };
+        among("status", "state", &STATES)?;
+        among("health", "health", &HEALTH)?;
+        if let Some(code) = values("exited").find(|code| code.parse::<i32>().is_err()) {
+            let why = format!("strconv.Atoi: parsing {code:?}: invalid syntax");
+            return Err(wrong("exited", code, &why));
+        }
         if let Some(bad) = values("is-task").find(|v| truth(v).is_none()) {
             return Err(invalid(format!("invalid filter 'is-task=[{bad}]'")));
         }
@@ -362,17 +378,17 @@ mod tests {
             (
                 json!({ "status": ["x"] }),
                 &OF_LISTS,
-                "invalid filter 'status=x'",
+                "invalid filter 'status=x': invalid value for state (x): must be one of created, running, paused, restarting, removing, exited, dead",
             ),
             (
                 json!({ "health": ["x"] }),
                 &OF_LISTS,
-                "invalid filter 'health=x'",
+                "invalid filter 'health=x': invalid value for health (x): must be one of none, starting, healthy, unhealthy",
             ),
             (
                 json!({ "exited": ["x"] }),
                 &OF_LISTS,
-                "invalid filter 'exited=x'",
+                "invalid filter 'exited=x': strconv.Atoi: parsing \"x\": invalid syntax",
             ),
             (
                 json!({ "is-task": ["x"] }),

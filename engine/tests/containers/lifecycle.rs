@@ -162,7 +162,7 @@ async fn states_forbid_what_docker_forbids() {
     let who = id.as_str();
     assert_eq!(
         message(engine.kill(who, "TERM").await),
-        format!("cannot kill container: {who}: container {who} is not running")
+        format!("container {who} is not running")
     );
     assert_eq!(
         message(engine.pause(who).await),

@@ -93,7 +93,9 @@ pub(super) async fn commit(app: App, request: Request) -> Result<Reply, ApiError
         changes: query.all("changes").map(str::to_owned).collect(),
         pause: query.get("pause").is_none() || query.flag("pause"),
     };
-    let container = query.text("container").unwrap_or_default();
+    let container = query.text("container");
+    let container =
+        container.ok_or_else(|| ApiError::bad_request("invalid name or ID supplied: \"\""))?;
     let id = app.engine.commit(container, options).await?;
     Reply::json_with(StatusCode::CREATED, &Committed { id })
 }
@@ -108,7 +110,8 @@ fn reference(repository: &str, tag: &str) -> String {
 
 fn path(request: &Request) -> Result<&str, ApiError> {
     let path = request.query.text("path");
-    path.ok_or_else(|| ApiError::bad_request("missing parameter: path"))
+    // Docker's own words, without a blank.
+    path.ok_or_else(|| ApiError::bad_request("bad parameter: pathcannot be empty"))
 }
 
 /// An archive that breaks off breaks the connection off: nobody takes it for a whole one.

@@ -32,7 +32,12 @@ pub(super) async fn restart(app: App, request: Request) -> Result<Reply, ApiErro
 /// `POST /containers/{id}/kill?signal=`
 pub(super) async fn kill(app: App, request: Request) -> Result<Reply, ApiError> {
     let signal = request.query.get("signal").unwrap_or_default();
-    app.engine.kill(request.id(), signal).await?;
+    let killed = app.engine.kill(request.id(), signal).await;
+    killed.map_err(|error| {
+        let mut error = ApiError::from(error);
+        error.message = format!("cannot kill container: {}: {}", request.id(), error.message);
+        error
+    })?;
     Ok(Reply::no_content())
 }
 
@@ -62,7 +67,7 @@ pub(super) async fn rename(app: App, request: Request) -> Result<Reply, ApiError
 /// `t` is in seconds; below zero it means never.
 fn stop_options(request: &Request) -> Result<StopOptions, ApiError> {
     let signal = request.query.text("signal").map(str::to_owned);
-    let seconds: Option<i64> = request.query.number("t")?;
+    let seconds = request.query.integer("t")?;
     let timeout = seconds.map(|t| u64::try_from(t).map_or(Duration::MAX, Duration::from_secs));
     Ok(StopOptions { signal, timeout })
 }

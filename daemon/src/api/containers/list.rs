@@ -21,7 +21,7 @@ pub(super) async fn list(app: App, request: Request) -> Result<Reply, ApiError> 
             .map(|value| networks::name(&value).map_or(value, str::to_owned))
             .collect();
     }
-    let limit: Option<i64> = request.query.number("limit")?;
+    let limit = request.query.integer("limit")?;
     let options = ListOptions {
         all: request.query.flag("all"),
         // Zero and below mean no limit.
@@ -58,7 +58,8 @@ pub(in crate::api) fn summary(container: ContainerSummary) -> Row {
         command: Some(container.command),
         created: Some(container.created.seconds()),
         ports: Some(ports),
-        size_rw: container.sizes.map(|s| bytes(s.written)),
+        // As in Docker, there is none where there is nothing.
+        size_rw: container.sizes.map(|s| bytes(s.written)).filter(|n| *n > 0),
         size_root_fs: container.sizes.map(|s| bytes(s.root)),
         labels: Some(container.labels.into_iter().collect()),
         state: Some(state(container.state.status)),

@@ -27,12 +27,8 @@ pub(super) async fn resize(app: App, request: Request) -> Result<Reply, ApiError
 
 /// `h` and `w`, which must be there.
 pub(in crate::api) fn terminal_size(request: &Request) -> Result<TerminalSize, ApiError> {
-    let side = |name: &str| {
-        let missing = || ApiError::bad_request(format!("invalid {name} \"\": invalid syntax"));
-        request.query.number(name)?.ok_or_else(missing)
-    };
     Ok(TerminalSize {
-        rows: side("h")?,
-        columns: side("w")?,
+        rows: request.query.side("h", "height")?,
+        columns: request.query.side("w", "width")?,
     })
 }

@@ -1,10 +1,17 @@
 //! `DELETE /containers/{id}` and `POST /containers/prune`
 
-use bollard_stubs::models::ContainerPruneResponse;
 use hull_engine::api::RemoveOptions;
+use serde::Serialize;
 
 use crate::api::{App, engine_filters, time};
 use crate::http::{ApiError, Reply, Request};
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Pruned {
+    containers_deleted: Option<Vec<String>>,
+    space_reclaimed: u64,
+}
 
 pub(super) async fn remove(app: App, request: Request) -> Result<Reply, ApiError> {
     if request.query.flag("link") {
@@ -25,8 +32,10 @@ pub(super) async fn prune(app: App, request: Request) -> Result<Reply, ApiError>
         *until = [time::filter(&values)?.to_string()].into();
     }
     let pruned = app.engine.prune(filters).await?;
-    Reply::json(&ContainerPruneResponse {
-        containers_deleted: Some(pruned.containers.iter().map(ToString::to_string).collect()),
-        space_reclaimed: i64::try_from(pruned.reclaimed).ok(),
+    let containers: Vec<_> = pruned.containers.iter().map(ToString::to_string).collect();
+    Reply::json(&Pruned {
+        // Go shows an empty list as null.
+        containers_deleted: (!containers.is_empty()).then_some(containers),
+        space_reclaimed: pruned.reclaimed,
     })
 }

@@ -4,6 +4,8 @@
 //! People read `inspect` and scripts compare its text, so the order is part of the answer. What a
 //! table does not name comes after what it names, in the order in which it came.
 
+mod tables;
+
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
@@ -18,188 +20,32 @@ enum Empty {
     /// `null`, also if the field did not come at all.
     Null,
     Omitted,
+    /// As it came; if it did not, what Go has for nothing of its type.
+    Text,
+    Number,
+    Switch,
+    Pointer,
 }
 
-use Empty::{Kept, Null, Omitted};
+use Empty::{Kept, Null, Number, Omitted, Pointer, Switch, Text};
+use tables::{
+    CONFIG, CONTAINER, DRIVER_DATA, ENDPOINT, GRAPH_DRIVER, HOST_CONFIG, NETWORK_SETTINGS,
+};
+
+impl Empty {
+    /// What stands for a field that did not come, where anything does.
+    fn zero(self) -> Option<Value> {
+        match self {
+            Text => Some("".into()),
+            Number => Some(0.into()),
+            Switch => Some(false.into()),
+            Pointer => Some(Value::Null),
+            Kept | Null | Omitted => None,
+        }
+    }
+}
 
 type Table = &'static [(&'static str, Empty)];
-
-const CONTAINER: Table = &[
-    ("Id", Kept),
-    ("Created", Kept),
-    ("Path", Kept),
-    ("Args", Kept),
-    ("State", Kept),
-    ("Image", Kept),
-    ("ResolvConfPath", Kept),
-    ("HostnamePath", Kept),
-    ("HostsPath", Kept),
-    ("LogPath", Kept),
-    ("Name", Kept),
-    ("RestartCount", Kept),
-    ("Driver", Kept),
-    ("Platform", Kept),
-    ("MountLabel", Kept),
-    ("ProcessLabel", Kept),
-    ("AppArmorProfile", Kept),
-    ("ExecIDs", Null),
-    ("HostConfig", Kept),
-    ("GraphDriver", Kept),
-    ("SizeRw", Omitted),
-    ("SizeRootFs", Omitted),
-    ("Mounts", Kept),
-    ("Config", Kept),
-    ("NetworkSettings", Kept),
-];
-
-const CONFIG: Table = &[
-    ("Hostname", Kept),
-    ("Domainname", Kept),
-    ("User", Kept),
-    ("AttachStdin", Kept),
-    ("AttachStdout", Kept),
-    ("AttachStderr", Kept),
-    ("ExposedPorts", Omitted),
-    ("Tty", Kept),
-    ("OpenStdin", Kept),
-    ("StdinOnce", Kept),
-    ("Env", Null),
-    ("Cmd", Null),
-    ("Healthcheck", Omitted),
-    ("ArgsEscaped", Omitted),
-    ("Image", Kept),
-    ("Volumes", Null),
-    ("WorkingDir", Kept),
-    ("Entrypoint", Null),
-    ("NetworkDisabled", Omitted),
-    ("MacAddress", Omitted),
-    ("OnBuild", Null),
-    ("Labels", Kept),
-    ("StopSignal", Omitted),
-    ("StopTimeout", Omitted),
-    ("Shell", Omitted),
-];
-
-const HOST_CONFIG: Table = &[
-    ("Binds", Null),
-    ("ContainerIDFile", Kept),
-    ("LogConfig", Kept),
-    ("NetworkMode", Kept),
-    ("PortBindings", Kept),
-    ("RestartPolicy", Kept),
-    ("AutoRemove", Kept),
-    ("VolumeDriver", Kept),
-    ("VolumesFrom", Null),
-    ("ConsoleSize", Kept),
-    ("Annotations", Omitted),
-    ("Mounts", Omitted),
-    ("CapAdd", Null),
-    ("CapDrop", Null),
-    ("CgroupnsMode", Kept),
-    ("Dns", Kept),
-    ("DnsOptions", Kept),
-    ("DnsSearch", Kept),
-    ("ExtraHosts", Null),
-    ("GroupAdd", Null),
-    ("IpcMode", Kept),
-    ("Cgroup", Kept),
-    ("Links", Null),
-    ("OomScoreAdj", Kept),
-    ("PidMode", Kept),
-    ("Privileged", Kept),
-    ("PublishAllPorts", Kept),
-    ("ReadonlyRootfs", Kept),
-    ("SecurityOpt", Null),
-    ("StorageOpt", Omitted),
-    ("Tmpfs", Omitted),
-    ("UTSMode", Kept),
-    ("UsernsMode", Kept),
-    ("ShmSize", Kept),
-    ("Sysctls", Omitted),
-    ("Runtime", Kept),
-    ("Isolation", Kept),
-    ("CpuShares", Kept),
-    ("Memory", Kept),
-    ("NanoCpus", Kept),
-    ("CgroupParent", Kept),
-    ("BlkioWeight", Kept),
-    ("BlkioWeightDevice", Kept),
-    ("BlkioDeviceReadBps", Kept),
-    ("BlkioDeviceWriteBps", Kept),
-    ("BlkioDeviceReadIOps", Kept),
-    ("BlkioDeviceWriteIOps", Kept),
-    ("CpuPeriod", Kept),
-    ("CpuQuota", Kept),
-    ("CpuRealtimePeriod", Kept),
-    ("CpuRealtimeRuntime", Kept),
-    ("CpusetCpus", Kept),
-    ("CpusetMems", Kept),
-    ("Devices", Kept),
-    ("DeviceCgroupRules", Null),
-    ("DeviceRequests", Null),
-    ("MemoryReservation", Kept),
-    ("MemorySwap", Kept),
-    ("MemorySwappiness", Kept),
-    ("OomKillDisable", Kept),
-    ("PidsLimit", Kept),
-    ("Ulimits", Kept),
-    ("CpuCount", Kept),
-    ("CpuPercent", Kept),
-    ("IOMaximumIOps", Kept),
-    ("IOMaximumBandwidth", Kept),
-    ("MaskedPaths", Kept),
-    ("ReadonlyPaths", Kept),
-    ("Init", Omitted),
-];
-
-const GRAPH_DRIVER: Table = &[("Data", Kept), ("Name", Kept)];
-
-const DRIVER_DATA: Table = &[
-    ("ID", Kept),
-    ("LowerDir", Kept),
-    ("MergedDir", Kept),
-    ("UpperDir", Kept),
-    ("WorkDir", Kept),
-];
-
-const NETWORK_SETTINGS: Table = &[
-    ("Bridge", Kept),
-    ("SandboxID", Kept),
-    ("SandboxKey", Kept),
-    ("Ports", Kept),
-    ("HairpinMode", Kept),
-    ("LinkLocalIPv6Address", Kept),
-    ("LinkLocalIPv6PrefixLen", Kept),
-    ("SecondaryIPAddresses", Null),
-    ("SecondaryIPv6Addresses", Null),
-    ("EndpointID", Kept),
-    ("Gateway", Kept),
-    ("GlobalIPv6Address", Kept),
-    ("GlobalIPv6PrefixLen", Kept),
-    ("IPAddress", Kept),
-    ("IPPrefixLen", Kept),
-    ("IPv6Gateway", Kept),
-    ("MacAddress", Kept),
-    ("Networks", Kept),
-];
-
-const ENDPOINT: Table = &[
-    ("IPAMConfig", Null),
-    ("Links", Null),
-    ("Aliases", Null),
-    ("MacAddress", Kept),
-    ("DriverOpts", Null),
-    ("GwPriority", Kept),
-    ("NetworkID", Kept),
-    ("EndpointID", Kept),
-    ("Gateway", Kept),
-    ("IPAddress", Kept),
-    ("IPPrefixLen", Kept),
-    ("IPv6Gateway", Kept),
-    ("GlobalIPv6Address", Kept),
-    ("GlobalIPv6PrefixLen", Kept),
-    ("DNSNames", Null),
-];
 
 /// JSON with the order of its fields kept.
 #[derive(Clone, Debug, PartialEq)]
@@ -288,7 +134,12 @@ impl Json {
                 }
                 (Omitted, Some(value)) if value.is_empty() => {}
                 (_, Some(value)) => fields.push(((*name).to_owned(), value)),
-                (_, None) => {}
+                (_, None) => {
+                    let zero = empty
+                        .zero()
+                        .map(|zero| ((*name).to_owned(), Self::Plain(zero)));
+                    fields.extend(zero);
+                }
             }
         }
         fields.append(&mut rest);
@@ -399,9 +250,16 @@ mod tests {
             serde_json::to_string(&shaped).unwrap(),
             concat!(
                 r#"{"Id":"ff","Name":"/web","ExecIDs":null,"HostConfig":{"Binds":null,"#,
-                r#""LogConfig":{"Type":"local"},"VolumesFrom":null,"CapAdd":null,"CapDrop":null,"#,
-                r#""ExtraHosts":null,"GroupAdd":null,"Links":null,"SecurityOpt":null,"#,
-                r#""DeviceCgroupRules":null,"DeviceRequests":null},"Config":{"Hostname":"h","#,
+                r#""ContainerIDFile":"","LogConfig":{"Type":"local"},"PortBindings":null,"#,
+                r#""VolumeDriver":"","VolumesFrom":null,"CapAdd":null,"CapDrop":null,"#,
+                r#""CgroupnsMode":"","ExtraHosts":null,"GroupAdd":null,"IpcMode":"","#,
+                r#""Cgroup":"","Links":null,"PidMode":"","PublishAllPorts":false,"#,
+                r#""SecurityOpt":null,"UTSMode":"","UsernsMode":"","Runtime":"","#,
+                r#""Isolation":"","CgroupParent":"","BlkioWeightDevice":null,"#,
+                r#""CpuRealtimePeriod":0,"CpuRealtimeRuntime":0,"Devices":null,"#,
+                r#""DeviceCgroupRules":null,"DeviceRequests":null,"CpuCount":0,"#,
+                r#""CpuPercent":0,"IOMaximumIOps":0,"IOMaximumBandwidth":0},"#,
+                r#""Config":{"Hostname":"h","#,
                 r#""Env":null,"Cmd":["sh"],"Volumes":null,"WorkingDir":"","Entrypoint":null,"#,
                 r#""OnBuild":null},"NetworkSettings":{"Bridge":"","SecondaryIPAddresses":null,"#,
                 r#""SecondaryIPv6Addresses":null,"Networks":{"bridge":{"IPAMConfig":null,"#,
