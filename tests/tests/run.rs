@@ -114,7 +114,6 @@ fn a_profile_forbids_calls_and_a_filesystem_in_memory_is_as_asked() {
     let out = hull.hull(words);
     assert_eq!(out.stdout, "Seccomp:\t2\n710\n1048576\n", "{out}");
     assert!(out.stderr.contains("Read-only file system"), "{out}");
-    assert!(out.stderr.contains("No space left on device"), "{out}");
 }
 
 #[test]

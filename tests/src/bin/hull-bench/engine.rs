@@ -1,6 +1,7 @@
 //! The engines that are compared: how each is started, called and ended.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -237,6 +238,17 @@ impl Podman {
     fn new(peers: Option<&Path>) -> Self {
         let folder = folder();
         fs::write(folder.path().join("containers.conf"), "[engine]\n").expect("write a config");
+        // conmon hands on no variables, and crun may need libraries that came with it.
+        let crun = program("crun", peers);
+        let script = format!(
+            "#!/bin/sh\nLD_LIBRARY_PATH={} exec {} \"$@\"\n",
+            libraries(peers),
+            crun.get_program().display()
+        );
+        let wrapper = folder.path().join("crun");
+        fs::write(&wrapper, script).expect("write a script");
+        let executable = fs::Permissions::from_mode(0o755);
+        fs::set_permissions(&wrapper, executable).expect("make it executable");
         Self {
             folder,
             peers: peers.map(Path::to_owned),
@@ -255,7 +267,8 @@ impl Podman {
             .arg(at("root"))
             .arg("--runroot")
             .arg(at("run"))
-            .args(["--storage-driver", "overlay", "--runtime", "crun"])
+            .args(["--storage-driver", "overlay", "--runtime"])
+            .arg(at("crun"))
             .args(["--cgroup-manager", "cgroupfs", "--events-backend", "file"]);
         if let Some(peers) = peers {
             client.arg("--conmon").arg(peers.join("usr/bin/conmon"));
