@@ -169,6 +169,11 @@ fn judge_host(host: &HostConfig) -> Result<(), EngineError> {
         ));
     }
     host.log_config.check()?;
+    if let Some(path) = host.tmpfs.keys().find(|path| !path.starts_with('/')) {
+        return Err(EngineError::Invalid(format!(
+            "invalid mount path: '{path}' mount path must be absolute"
+        )));
+    }
     for option in host.security_opt.iter().flatten() {
         security(option)?;
     }
@@ -374,6 +379,16 @@ mod tests {
     }
 
     #[test]
+    fn a_tmpfs_has_an_absolute_path() {
+        let tmpfs = |path: &str| verdict(&json!({}), &json!({ "Tmpfs": { path: "" } }));
+        assert_eq!(tmpfs("/t"), Ok(()));
+        assert_eq!(
+            tmpfs("t").unwrap_err(),
+            "invalid mount path: 't' mount path must be absolute"
+        );
+    }
+
+    #[test]
     fn an_empty_request_is_refused() {
         let message = judge(&CreateSpec::default(), &facts())
             .unwrap_err()
@@ -433,7 +448,7 @@ mod tests {
             ),
             (
                 json!({ "CpusetCpus": "x" }),
-                "Invalid value x for cpuset cpus",
+                "Invalid value x for cpuset cpus: invalid format: x",
             ),
             (
                 json!({ "CpusetCpus": "0-9" }),

@@ -33,7 +33,7 @@ async fn events(app: App, request: Request) -> Result<Reply, ApiError> {
 fn window(query: &Query) -> Result<Window, ApiError> {
     let moment = |name| {
         let text = query.text(name);
-        text.map(|text| time::parse(name, text)).transpose()
+        text.map(time::parse).transpose()
     };
     let (since, until) = (moment("since")?, moment("until")?);
     if let (Some(from), Some(to)) = (since, until)

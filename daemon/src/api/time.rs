@@ -1,16 +1,18 @@
 //! Moments in queries: seconds since 1970 with or without a fraction, or RFC 3339.
 
 use hull_engine::Timestamp;
+use hyper::StatusCode;
 
 use crate::http::ApiError;
 
 const NANOS: i64 = 1_000_000_000;
 
-/// Reads the value of the parameter `name`.
-pub(super) fn parse(name: &str, text: &str) -> Result<Timestamp, ApiError> {
-    unix(text)
-        .or_else(|| text.parse().ok())
-        .ok_or_else(|| ApiError::bad_request(format!("invalid value for {name:?}: {text:?}")))
+/// Reads the value of a parameter. What is no moment is a failure of the server's, as in Docker.
+pub(super) fn parse(text: &str) -> Result<Timestamp, ApiError> {
+    unix(text).or_else(|| text.parse().ok()).ok_or_else(|| {
+        let message = format!("strconv.ParseInt: parsing {text:?}: invalid syntax");
+        ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, message)
+    })
 }
 
 /// Reads the one value of an `until` filter: a moment, or how long ago (`1h30m`).
@@ -122,7 +124,7 @@ mod tests {
             ("99999999999999", None),
             ("now", None),
         ] {
-            assert_eq!(parse("since", text).ok().map(|t| t.0), expected, "{text}");
+            assert_eq!(parse(text).ok().map(|t| t.0), expected, "{text}");
         }
     }
 }

@@ -150,7 +150,9 @@ fn cpu(host: &HostConfig, facts: &HostFacts) -> Result<(), EngineError> {
     ];
     for (field, what, asked, available) in sets {
         let Ok(list) = asked.parse::<IdList>() else {
-            return invalid(format!("Invalid value {asked} for {field}"));
+            return invalid(format!(
+                "Invalid value {asked} for {field}: invalid format: {asked}"
+            ));
         };
         if !list.is_within(available) {
             return invalid(format!(

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::defaults;
+use super::{capabilities, defaults};
 use crate::api::{Config, CreateSpec, HostConfig};
 use crate::error::EngineError;
 use crate::health;
@@ -81,6 +81,7 @@ impl Blueprint {
             config,
             host_config,
         };
+        capabilities::allowed(&blueprint.host_config)?;
         if let Some(signal) = &blueprint.config.stop_signal {
             crate::signal::parse(signal)?;
         }

@@ -80,16 +80,16 @@ pub(crate) fn allowed(host: &HostConfig) -> Result<Capabilities, EngineError> {
         (false, false) => DEFAULT.into_iter().collect(),
     };
     for name in drop.iter().filter(|n| !is_all(n)) {
-        set.remove(&parse(name)?);
+        set.remove(&parse("CapDrop", name)?);
     }
     for name in add.iter().filter(|n| !is_all(n)) {
-        set.insert(parse(name)?);
+        set.insert(parse("CapAdd", name)?);
     }
     Ok(set)
 }
 
-/// `NET_ADMIN`, `CAP_NET_ADMIN`, in any case.
-fn parse(name: &str) -> Result<Capability, EngineError> {
+/// `NET_ADMIN`, `CAP_NET_ADMIN`, in any case, of a field.
+fn parse(field: &str, name: &str) -> Result<Capability, EngineError> {
     let upper = name.to_ascii_uppercase();
     let bare = upper.strip_prefix("CAP_").unwrap_or(&upper);
     let wanted = format!("CAP_{bare}");
@@ -97,7 +97,8 @@ fn parse(name: &str) -> Result<Capability, EngineError> {
         let text = c.to_string();
         text == wanted || text == bare
     });
-    known.ok_or_else(|| EngineError::Invalid(format!("invalid capability: \"{name}\"")))
+    let unknown = || format!("invalid {field}: unknown capability: {wanted:?}");
+    known.ok_or_else(|| EngineError::Invalid(unknown()))
 }
 
 #[cfg(test)]
@@ -120,6 +121,14 @@ mod tests {
         assert_eq!(with(&["NET_ADMIN"], &["cap_mknod", "CHOWN"]).unwrap(), 13);
         assert_eq!(with(&["ALL"], &["mknod"]).unwrap(), 40);
         assert_eq!(with(&["chown"], &["all"]).unwrap(), 1);
-        assert!(with(&["NOSUCH"], &[]).is_err());
+        let refused = |result: Result<usize, EngineError>| result.unwrap_err().to_string();
+        assert_eq!(
+            refused(with(&["NoSuch"], &[])),
+            "invalid CapAdd: unknown capability: \"CAP_NOSUCH\""
+        );
+        assert_eq!(
+            refused(with(&[], &["cap_x"])),
+            "invalid CapDrop: unknown capability: \"CAP_X\""
+        );
     }
 }

@@ -48,10 +48,7 @@ fn options(query: &Query) -> Result<LogOptions, ApiError> {
 
 /// Zero is what clients send for none.
 fn moment(query: &Query, name: &str) -> Result<Option<Timestamp>, ApiError> {
-    let moment = query
-        .text(name)
-        .map(|text| time::parse(name, text))
-        .transpose()?;
+    let moment = query.text(name).map(time::parse).transpose()?;
     Ok(moment.filter(|t| t.0 != 0))
 }
 
