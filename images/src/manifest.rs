@@ -17,6 +17,9 @@ pub const IMAGE_NAME: &str = "io.containerd.image.name";
 /// OCI's: a tag to some writers, a whole name to others.
 pub const REF_NAME: &str = "org.opencontainers.image.ref.name";
 const DOCKER_CONFIG: &str = "application/vnd.docker.container.image.v1+json";
+/// A plain layer; compressed ones have `+gzip`, `.gzip` and the like behind it.
+const OCI_LAYER: &str = "application/vnd.oci.image.layer.v1.tar";
+const DOCKER_LAYER: &str = "application/vnd.docker.image.rootfs.diff.tar";
 /// What is asked of registries, best first.
 pub(crate) const READABLE: [&str; 4] = [OCI_INDEX, DOCKER_LIST, OCI_MANIFEST, DOCKER_MANIFEST];
 /// Marks what BuildKit attaches to an image and is none.
@@ -70,9 +73,7 @@ impl Descriptor {
 
     /// Whether this is a layer that comes from a registry.
     pub(crate) fn is_layer(&self) -> bool {
-        const OCI: &str = "application/vnd.oci.image.layer.v1.tar";
-        const DOCKER: &str = "application/vnd.docker.image.rootfs.diff.tar";
-        let known = [OCI, DOCKER]
+        let known = [OCI_LAYER, DOCKER_LAYER]
             .iter()
             .find_map(|kind| self.media_type.strip_prefix(kind));
         matches!(known, Some("" | "+gzip" | "+zstd" | ".gzip" | ".zstd"))
@@ -85,8 +86,25 @@ impl Descriptor {
 }
 
 impl Manifest {
-    /// The manifest of an image that came without one.
-    pub(crate) fn made(config: Descriptor, layers: Vec<Descriptor>) -> Manifest {
+    /// The manifest of an image that came without one: Docker's, as dockerd would push it. There
+    /// are scripts that ask registries for no other.
+    pub(crate) fn made(mut config: Descriptor, mut layers: Vec<Descriptor>) -> Manifest {
+        config.media_type = DOCKER_CONFIG.to_owned();
+        for layer in &mut layers {
+            if let Some(how) = layer.media_type.strip_prefix(OCI_LAYER) {
+                layer.media_type = format!("{DOCKER_LAYER}{}", how.replace('+', "."));
+            }
+        }
+        Manifest {
+            schema_version: 2,
+            media_type: DOCKER_MANIFEST.to_owned(),
+            config,
+            layers,
+        }
+    }
+
+    /// OCI's, as archives have it.
+    pub(crate) fn archived(config: Descriptor, layers: Vec<Descriptor>) -> Manifest {
         Manifest {
             schema_version: 2,
             media_type: OCI_MANIFEST.to_owned(),

@@ -216,14 +216,17 @@ impl Registry {
             }
         };
         let headers = response.headers_mut();
-        for (name, value) in [
-            (
-                HeaderName::from_static("docker-distribution-api-version"),
-                "registry/2.0",
-            ),
-            (X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        ] {
-            headers.insert(name, HeaderValue::from_static(value));
+        // As with Docker's registry, the root has nothing of the API.
+        if !matches!(asked.endpoint, Some(Endpoint::Root)) {
+            for (name, value) in [
+                (
+                    HeaderName::from_static("docker-distribution-api-version"),
+                    "registry/2.0",
+                ),
+                (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+            ] {
+                headers.insert(name, HeaderValue::from_static(value));
+            }
         }
         let length = response.headers().get(CONTENT_LENGTH);
         let length = length.and_then(|value| value.to_str().ok()?.parse().ok());

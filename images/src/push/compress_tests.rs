@@ -82,7 +82,10 @@ fn a_plain_layer_is_compressed_once_for_good() {
     assert_eq!(layers(&store, &id)[0].1, Digest::of(&tar));
     assert_eq!(push(&store, &names[0], false).unwrap(), ["Pushed"]);
     let sent = layers(&store, &id);
-    assert_eq!(sent[0].0, "application/vnd.oci.image.layer.v1.tar+gzip");
+    assert_eq!(
+        sent[0].0,
+        "application/vnd.docker.image.rootfs.diff.tar.gzip"
+    );
     let mut plain = Vec::new();
     let blob = File::open(store.inner.layout.blob(&sent[0].1)).unwrap();
     crate::decompress(blob)
@@ -245,7 +248,7 @@ fn an_archive_of_docker_s_goes_compressed_too() {
     assert!(
         layers(&store, &id)
             .iter()
-            .all(|(kind, _)| kind.ends_with("+gzip"))
+            .all(|(kind, _)| kind.ends_with(".tar.gzip"))
     );
     verify(&store);
 }

@@ -93,7 +93,7 @@ fn manifest(image: &Packed, size: impl Fn(&DiffId) -> u64) -> Manifest {
     let config = describe(OCI_CONFIG, image.id.0, image.config.len() as u64);
     let layers = image.layers.iter();
     let layers = layers.map(|(diff, _)| describe(PLAIN_LAYER, diff.0, size(diff)));
-    Manifest::made(config, layers.collect())
+    Manifest::archived(config, layers.collect())
 }
 
 /// The image's entries in the index: one for each name.
