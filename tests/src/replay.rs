@@ -6,9 +6,10 @@
 //! `testdata/differences.txt`.
 
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Child, Command, Stdio};
 use std::time::Instant;
 
 use hull_transcripts::{Client, Flow, Normal, OfFlow, Remarks, Seen, Step, judge};
@@ -22,6 +23,10 @@ const RECORDED: &str = "/oracle";
 const RECORDED_HOST: &str = "unix:///oracle/docker.sock";
 const RECORDED_DATA: &str = "/oracle/docker";
 const RECORDED_SOCKET: &str = "/oracle/dockerd.sock";
+/// The recording's registry, in a container with a published port.
+const RECORDED_REGISTRY: &str = "localhost:5000";
+/// What our own says once it can be asked, before its address.
+const READY: &str = "registry ready: http://127.0.0.1:";
 /// The flow that imports the base images, and the steps that do so.
 const BASE: (&str, [u32; 6]) = ("00-setup", [3, 4, 5, 6, 7, 14]);
 /// A terminal shows one of these when it is somebody's turn to type.
@@ -35,7 +40,22 @@ pub struct Replay {
     folder: PathBuf,
     flow: Flow,
     remarks: OfFlow,
+    registry: Option<Registry>,
     complaints: Vec<String>,
+}
+
+/// A registry of ours that stands where the recording has one.
+#[derive(Debug)]
+struct Registry {
+    process: Child,
+    address: String,
+}
+
+impl Drop for Registry {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
 }
 
 impl Replay {
@@ -65,6 +85,7 @@ impl Replay {
             folder,
             flow: recording(flow),
             remarks: remarks.of(flow),
+            registry: None,
             complaints: Vec::new(),
         }
     }
@@ -77,6 +98,28 @@ impl Replay {
             replay.prepare(&base.step(number).unwrap().command);
         }
         replay
+    }
+
+    /// With a registry in place of the recording's.
+    ///
+    /// # Panics
+    /// When none can be started.
+    #[must_use]
+    pub fn with_registry(mut self) -> Self {
+        let mut serve = Command::new(program("hull"));
+        serve
+            .args(["registry", "serve", "--listen", "127.0.0.1:0", "--root"])
+            .arg(self.folder.join("registry"))
+            .stdout(Stdio::piped());
+        let mut process = serve.spawn().unwrap();
+        let mut line = String::new();
+        let output = process.stdout.as_mut().unwrap();
+        BufReader::new(output).read_line(&mut line).unwrap();
+        let port = line.trim_end().strip_prefix(READY);
+        let port = port.unwrap_or_else(|| panic!("the registry said {line:?}"));
+        let address = format!("localhost:{port}");
+        self.registry = Some(Registry { process, address });
+        self
     }
 
     /// Runs a command that belongs to no step, and has to succeed.
@@ -132,11 +175,15 @@ impl Replay {
         let place = self.folder.display().to_string();
         let host = self.daemon.host();
         let data = self.daemon.folder().join("data").display().to_string();
+        let registry = self.registry.as_ref().map(|r| r.address.as_str());
         let places = [
             (host.as_str(), RECORDED_HOST),
             (place.as_str(), RECORDED),
             (data.as_str(), RECORDED_DATA),
         ];
+        let places = places
+            .into_iter()
+            .chain(registry.map(|ours| (ours, RECORDED_REGISTRY)));
         let ours = Normal::new(self.client, places);
         self.complaints
             .extend(judge(step, self.client, &seen, ours, &self.remarks));
@@ -147,6 +194,10 @@ impl Replay {
         let socket = host.trim_start_matches("unix://");
         let command = command.replace(RECORDED_SOCKET, socket);
         let command = command.replace(RECORDED, &self.folder.display().to_string());
+        let command = match &self.registry {
+            Some(registry) => command.replace(RECORDED_REGISTRY, &registry.address),
+            None => command,
+        };
         let mut shell = Command::new("bash");
         shell
             .args(["-c", &command])

@@ -11,6 +11,11 @@ fn containers_run_by_docker() {
 }
 
 #[test]
+fn containers_run_by_hull() {
+    Replay::with_images("30-docker101-run", Client::Hull).run();
+}
+
+#[test]
 fn layers_change_by_docker() {
     production(Client::Docker).run();
 }

@@ -61,7 +61,7 @@ const RULES: [(&str, &str); 25] = [
     (r"\b([0-9a-fA-F]{2}:){5}[0-9a-fA-F]{2}\b", "<mac>"),
     (r"(?m)^Server: \S+ \(linux\)$", "Server: <server>"),
     // Widths of columns; what a line begins with is layout.
-    (r"(\S)[ \t]{2,}(\S)", "$1  $2"),
+    (r"(\S)[ \t]{2,}", "$1  "),
     (r"(?m)[ \t]+$", ""),
     (r"\n{2,}\z", "\n"),
 ];
@@ -193,6 +193,10 @@ mod tests {
         check(
             "busybox   latest   866a1c9de797   About a minute ago   2.07MB\n",
             "busybox  latest  <id 1>  <age> ago  <size>\n",
+        );
+        check(
+            "python   3   b27ec311211f   5 seconds ago   174MB\n",
+            "python  3  <id 1>  <age> ago  <size>\n",
         );
         check("0B (virtual 2.07MB)", "0B (virtual <size>)");
         check("new_busybox   ver_1\n", "new_busybox  ver_1\n");
