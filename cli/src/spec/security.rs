@@ -3,15 +3,14 @@
 
 use std::path::Path;
 
+use super::lists;
+
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SecurityError {
     #[error("Invalid --security-opt: \"{0}\"")]
     Unknown(String),
-    #[error("opening seccomp profile ({path}) failed: {source}")]
-    Open {
-        path: String,
-        source: std::io::Error,
-    },
+    #[error("opening seccomp profile ({path}) failed: open {path}: {reason}")]
+    Open { path: String, reason: String },
     #[error("compacting json for seccomp profile ({path}) failed: {source}")]
     Json {
         path: String,
@@ -49,9 +48,10 @@ pub(super) fn resolve(given: &[String]) -> Result<Security, SecurityError> {
 }
 
 fn profile_text(path: &str) -> Result<String, SecurityError> {
-    let text = std::fs::read_to_string(Path::new(path)).map_err(|source| SecurityError::Open {
+    let text = std::fs::read_to_string(Path::new(path)).map_err(|error| SecurityError::Open {
         path: path.to_owned(),
-        source,
+        // As the system call puts it, without Rust's number after it.
+        reason: lists::reason(&error),
     })?;
     let profile: serde_json::Value =
         serde_json::from_str(&text).map_err(|source| SecurityError::Json {
@@ -92,9 +92,12 @@ mod tests {
             security.options,
             ["seccomp={\"defaultAction\":\"SCMP_ACT_ALLOW\"}"]
         );
-        assert!(matches!(
-            resolve(&["seccomp=/nosuch".to_owned()]),
-            Err(SecurityError::Open { .. })
-        ));
+        let error = resolve(&["seccomp=/nosuch".to_owned()]).err();
+        assert_eq!(
+            error.map(|error| error.to_string()).as_deref(),
+            Some(
+                "opening seccomp profile (/nosuch) failed: open /nosuch: no such file or directory"
+            )
+        );
     }
 }

@@ -285,7 +285,7 @@ const ULIMITS: Kind = Kind::List(
     ),
 );
 
-/// What they can have further is not looked into: they are refused as a whole.
+/// What other kinds than a tmpfs can have further is not looked into: they are refused as a whole.
 const MOUNTS: Kind = Kind::List(
     "[]mount.Mount",
     &Kind::Struct(
@@ -296,8 +296,17 @@ const MOUNTS: Kind = Kind::List(
             ("Target", Kind::STRING),
             ("ReadOnly", Kind::Bool),
             ("Consistency", Kind::Text("mount.Consistency")),
+            ("TmpfsOptions", TMPFS_OPTIONS),
         ],
     ),
+);
+
+const TMPFS_OPTIONS: Kind = Kind::Struct(
+    "mount.TmpfsOptions",
+    &[
+        ("SizeBytes", Kind::INT64),
+        ("Mode", Kind::Integer("fs.FileMode", 0, u32::MAX as i128)),
+    ],
 );
 
 const EXEC_OPTIONS: Fields = &[
@@ -445,6 +454,10 @@ mod tests {
             (
                 r#"{"HostConfig":{"Mounts":[{"Type":1}]}}"#,
                 "number into Go struct field .HostConfig.Mounts.0.Type of type mount.Type",
+            ),
+            (
+                r#"{"HostConfig":{"Mounts":[{"TmpfsOptions":{"SizeBytes":"1m"}}]}}"#,
+                "string into Go struct field .HostConfig.Mounts.0.TmpfsOptions.SizeBytes of type int64",
             ),
         ] {
             let expected = format!("invalid JSON: json: cannot unmarshal {expected}");
