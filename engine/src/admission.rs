@@ -169,11 +169,6 @@ fn judge_host(host: &HostConfig) -> Result<(), EngineError> {
         ));
     }
     host.log_config.check()?;
-    if let Some(path) = host.tmpfs.keys().find(|path| !path.starts_with('/')) {
-        return Err(EngineError::Invalid(format!(
-            "invalid mount path: '{path}' mount path must be absolute"
-        )));
-    }
     for option in host.security_opt.iter().flatten() {
         security(option)?;
     }

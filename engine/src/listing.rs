@@ -137,7 +137,11 @@ async fn summary(
         state,
         labels: blueprint.config.labels.clone(),
         network_mode: blueprint.host_config.network_mode.clone(),
-        exposed: blueprint.exposed().map(str::to_owned).collect(),
+        exposed: blueprint
+            .config
+            .exposed_ports()
+            .map(str::to_owned)
+            .collect(),
         sizes,
     }
 }

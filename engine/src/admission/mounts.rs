@@ -8,6 +8,9 @@ use crate::api::{HostConfig, Mount};
 use crate::error::EngineError;
 
 pub(super) fn judge(host: &HostConfig) -> Result<(), EngineError> {
+    for path in host.tmpfs.keys() {
+        absolute(path).map_err(EngineError::Invalid)?;
+    }
     for mount in &host.mounts {
         judge_mount(mount)?;
     }
@@ -41,11 +44,8 @@ fn judge_mount(mount: &Mount) -> Result<(), EngineError> {
     if mount.target.is_empty() {
         return invalid("field Target must not be empty");
     }
-    if !mount.target.starts_with('/') {
-        let target = &mount.target;
-        return invalid(&format!(
-            "invalid mount path: '{target}' mount path must be absolute"
-        ));
+    if let Err(what) = absolute(&mount.target) {
+        return invalid(&what);
     }
     if cleaned(&mount.target) == Path::new("/") {
         return invalid("invalid specification: destination can't be '/'");
@@ -75,6 +75,15 @@ fn judge_mount(mount: &Mount) -> Result<(), EngineError> {
             unsupported(format!("HostConfig.Mounts.TmpfsOptions.{field} {value}"))
         }
         None => Ok(()),
+    }
+}
+
+fn absolute(path: &str) -> Result<(), String> {
+    match path.starts_with('/') {
+        true => Ok(()),
+        false => Err(format!(
+            "invalid mount path: '{path}' mount path must be absolute"
+        )),
     }
 }
 

@@ -212,6 +212,14 @@ pub struct HostConfig {
     pub other: Map<String, Value>,
 }
 
+impl Config {
+    /// The ports that it exposes, such as `80/tcp`.
+    pub fn exposed_ports(&self) -> impl Iterator<Item = &str> {
+        let ports = self.other.get("ExposedPorts").and_then(Value::as_object);
+        ports.into_iter().flatten().map(|(port, _)| port.as_str())
+    }
+}
+
 impl HostConfig {
     /// The size of the container's disk, where it says one.
     pub(crate) fn scratch_bytes(&self) -> Option<u64> {

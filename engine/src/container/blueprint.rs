@@ -91,13 +91,6 @@ impl Blueprint {
         }
     }
 
-    /// The ports that it and its image expose.
-    pub(crate) fn exposed(&self) -> impl Iterator<Item = &str> {
-        let ports = self.config.other.get("ExposedPorts");
-        let ports = ports.and_then(Value::as_object).into_iter().flatten();
-        ports.map(|(port, _)| port.as_str())
-    }
-
     /// Where its output is kept.
     pub(crate) fn log(&self, layout: &Layout) -> Log {
         let driver = self.host_config.log_config.driver();

@@ -182,8 +182,9 @@ fn mounts(blueprint: &Blueprint) -> Result<Vec<Mount>, OciSpecError> {
             words(&["nosuid", "noexec", "nodev", "rw"]),
         )?);
     }
+    let usual = words(&["nosuid", "nodev", "noexec"]);
     for (at, options) in &host.tmpfs {
-        let mut list = words(&["nosuid", "nodev", "noexec"]);
+        let mut list = usual.clone();
         list.extend(
             options
                 .split(',')
@@ -193,13 +194,11 @@ fn mounts(blueprint: &Blueprint) -> Result<Vec<Mount>, OciSpecError> {
         all.push(mount(at, "tmpfs", list)?);
     }
     for one in &host.mounts {
-        let mut list = words(&["nosuid", "nodev", "noexec"]);
-        let options = one.tmpfs_options.as_ref();
+        let mut list = usual.clone();
+        let options = one.tmpfs_options.clone().unwrap_or_default();
         list.extend(one.read_only.then(|| "ro".to_owned()));
-        list.extend(options.and_then(|o| (o.mode != 0).then(|| format!("mode={:o}", o.mode))));
-        list.extend(
-            options.and_then(|o| (o.size_bytes != 0).then(|| format!("size={}", o.size_bytes))),
-        );
+        list.extend((options.mode != 0).then(|| format!("mode={:o}", options.mode)));
+        list.extend((options.size_bytes != 0).then(|| format!("size={}", options.size_bytes)));
         all.push(mount(&one.target, "tmpfs", list)?);
     }
     Ok(all)

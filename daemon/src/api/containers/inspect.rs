@@ -14,7 +14,6 @@ use hull_engine::api::{
 };
 use hyper::StatusCode;
 use serde::Serialize;
-use serde_json::Value;
 
 use super::network::{self, Network};
 use super::shape::Json;
@@ -54,15 +53,10 @@ impl<'a> View<'a> {
         let empty = || Some(String::new());
         let execs: Vec<_> = c.exec_ids.iter().map(ToString::to_string).collect();
         let log_path = c.log_path.as_ref();
-        let ports = c
-            .config
-            .other
-            .get("ExposedPorts")
-            .and_then(Value::as_object);
         let network = Network {
             mode: network::mode(&c.host_config.network_mode),
             state: &c.state,
-            exposed: ports.into_iter().flatten().map(|p| p.0.as_str()).collect(),
+            exposed: c.config.exposed_ports().collect(),
         };
         let fields = ContainerInspectResponse {
             id: Some(c.id.to_string()),

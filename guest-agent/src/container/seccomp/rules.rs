@@ -92,31 +92,33 @@ const ARCHITECTURES: &[Architecture] = &[Architecture {
 /// another one ends its process.
 pub(super) fn sections(spec: &Seccomp) -> Result<Vec<Section>, SeccompError> {
     let default = action(&spec.default_action, spec.default_errno_ret)?;
+    let mut groups = Vec::new();
+    for group in &spec.syscalls {
+        // A rule that does as the default is none: a later one for the same call counts.
+        let rules = rules(group)?.into_iter();
+        let rules: Vec<Rule> = rules.filter(|rule| rule.action != default).collect();
+        if !rules.is_empty() {
+            groups.push((&group.names, rules));
+        }
+    }
     let asked = |one: &&Architecture| spec.architectures.iter().any(|name| name == one.name);
     let (own, others) = ARCHITECTURES.split_at(1);
-    own.iter()
-        .chain(others.iter().filter(asked))
-        .map(|architecture| {
-            let mut calls = BTreeMap::<u32, Vec<Rule>>::new();
-            for group in &spec.syscalls {
-                let rules = rules(group)?;
-                // As no rule: a later one for the same call counts.
-                let rules = rules.into_iter().filter(|rule| rule.action != default);
-                let numbers = group.names.iter().filter_map(|n| (architecture.number)(n));
-                let numbers = numbers.filter_map(|number| u32::try_from(number).ok());
-                let rules: Vec<Rule> = rules.collect();
-                for number in numbers {
-                    calls.entry(number).or_default().extend_from_slice(&rules);
-                }
+    let architectures = own.iter().chain(others.iter().filter(asked));
+    let section = |architecture: &Architecture| {
+        let mut calls = BTreeMap::<u32, Vec<Rule>>::new();
+        for (names, rules) in &groups {
+            let numbers = names.iter().filter_map(|name| (architecture.number)(name));
+            for number in numbers.filter_map(|number| u32::try_from(number).ok()) {
+                calls.entry(number).or_default().extend_from_slice(rules);
             }
-            calls.retain(|_, rules| !rules.is_empty());
-            Ok(Section {
-                audit: architecture.audit,
-                calls,
-                default,
-            })
-        })
-        .collect()
+        }
+        Section {
+            audit: architecture.audit,
+            calls,
+            default,
+        }
+    };
+    Ok(architectures.map(section).collect())
 }
 
 /// One rule, or one for each check where several are of the same argument: these are alternatives.
